@@ -1,0 +1,38 @@
+"""cvbatch: multiprocess batch transfer and ETL for Neuroglancer volumes.
+
+>>> from cvbatch import Bbox
+>>> Bbox((0, 0, 0), (64, 64, 64)).volume()
+262144
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cvbatch.version import __version__
+
+if TYPE_CHECKING:
+    from cvbatch.api import load_config, plan, run
+    from cvbatch.geometry import Bbox, Vec
+
+# Imported when first used: `cvbatch --help` needs none of it.
+_HOMES = {
+    "Bbox": "cvbatch.geometry",
+    "Vec": "cvbatch.geometry",
+    "load_config": "cvbatch.api",
+    "plan": "cvbatch.api",
+    "run": "cvbatch.api",
+}
+
+__all__ = ["Bbox", "Vec", "__version__", "load_config", "plan", "run"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cvbatch' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

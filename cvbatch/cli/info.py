@@ -1,0 +1,39 @@
+"""``cvbatch info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvbatch.cli.output import Output, human_bytes, output_options, table, triple
+
+
+@click.command()
+@click.argument("path")
+@output_options
+def info(path: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Show what the volume at PATH is.
+
+    \b
+    Example:
+      cvbatch info file://data/sample/em
+    """
+    from cvbatch.inspect import describe_volume
+
+    document = describe_volume(path)
+    Output(as_json, quiet, verbose).result(document, lambda: _print(document))
+
+
+def _print(volume: dict[str, Any]) -> None:
+    channels = volume["num_channels"]
+    click.echo(volume["path"])
+    click.echo(f"{volume['type']}, {volume['data_type']}, {channels} channel{'s' if channels != 1 else ''}")
+    click.echo()
+    rows = [("mip", "size", "offset", "nm", "chunk", "chunks", "encoding", "voxels take")]
+    for scale in volume["scales"]:
+        encoding = scale["encoding"] + (" (sharded)" if scale["sharded"] else "")
+        sizes = (triple(scale["size"]), triple(scale["voxel_offset"]), triple(scale["resolution"]))
+        chunks = (triple(scale["chunk_size"]), str(scale["chunks"]))
+        rows.append((str(scale["mip"]), *sizes, *chunks, encoding, human_bytes(scale["voxel_bytes"])))
+    click.echo(table(rows))

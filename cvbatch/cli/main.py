@@ -1,0 +1,66 @@
+"""The ``cvbatch`` command: its subcommands, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cvbatch.cli.info import info
+from cvbatch.cli.output import print_error
+from cvbatch.cli.plan import plan
+from cvbatch.cli.run import resume, run
+from cvbatch.cli.sample import sample
+from cvbatch.cli.shm import shm
+from cvbatch.cli.status import status
+from cvbatch.errors import CvbatchError, InputError, InterruptedRun
+from cvbatch.version import __version__
+
+USAGE, FAILED, INTERRUPTED = 2, 1, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cvbatch")
+def cvbatch() -> None:
+    """Move, re-encode and downsample Neuroglancer volumes with several processes.
+
+    \b
+    Try it, without data of your own:
+      cvbatch sample data/sample
+      cvbatch run configs/transfer.yaml
+
+    \b
+    Exit status: 0 done · 1 ran, and something failed · 2 bad usage, configuration or
+    input, nothing changed · 130 interrupted, resumable.
+    """
+
+
+for command in (run, plan, resume, status, info, sample, shm):
+    cvbatch.add_command(command)
+
+
+def exit_status(error: BaseException) -> int:
+    """The exit status that an error means."""
+    if isinstance(error, InputError):
+        return USAGE
+    return INTERRUPTED if isinstance(error, InterruptedRun | KeyboardInterrupt) else FAILED
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        cvbatch.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (CvbatchError, KeyboardInterrupt) as error:
+        print_error(error)
+        sys.exit(exit_status(error))
+
+
+if __name__ == "__main__":
+    main()

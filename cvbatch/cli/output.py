@@ -1,0 +1,108 @@
+"""What commands print, and where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Output:
+    """How much is said: ``as_json`` one document for programs, ``quiet`` only errors, ``verbose`` details."""
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def result(self, document: dict[str, Any], text: Callable[[], None]) -> None:
+        """The command's answer, as JSON or as ``text`` prints it."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2))
+        elif not self.quiet:
+            text()
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Options that decide how an error is shown must be known where it is caught."""
+    settings = context.find_root().meta
+    settings[f"cvbatch.{parameter.name}"] = value
+    return value
+
+
+def output_options(function: F) -> F:
+    """``--json``, ``--quiet`` and ``--verbose``."""
+    for name, help_text in (
+        ("--verbose", "Details, and the traceback of an error."),
+        ("--quiet", "Only errors."),
+        ("--json", "One JSON document on standard output."),
+    ):
+        variable = "as_json" if name == "--json" else name[2:]
+        function = click.option(name, variable, is_flag=True, help=help_text, callback=_remember)(function)
+    return function
+
+
+def config_arguments(function: F) -> F:
+    """``CONFIG`` and ``--set``."""
+    override = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the configuration, for example destination.compress=br. Repeatable.",
+    )
+    return click.argument("config", type=click.Path(dir_okay=False))(override(function))
+
+
+def print_error(error: BaseException) -> None:
+    """An error as one paragraph on standard error, and as JSON on standard output where that was asked for."""
+    from cvbatch.errors import ConfigError
+
+    arguments = sys.argv[1:]
+    if "--verbose" in arguments:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    if "--json" in arguments:
+        document: dict[str, Any] = {"type": type(error).__name__, "message": message}
+        if isinstance(error, ConfigError):
+            document["problems"] = [vars(problem) for problem in error.problems]
+        click.echo(json.dumps({"error": document}, indent=2))
+    click.echo(f"cvbatch: {message}", err=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns, the first row above them as their names."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def human_bytes(nbytes: float) -> str:
+    """``1.5 MB``: powers of 1000, as disks and networks count."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(nbytes) < 1000:
+            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:.1f} PB"
+
+
+def human_seconds(seconds: float) -> str:
+    """``3.2 s``, ``4 min 10 s``, ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def triple(values: Sequence[float]) -> str:
+    """``128 × 128 × 64``."""
+    return " × ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

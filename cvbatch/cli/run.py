@@ -1,0 +1,115 @@
+"""``cvbatch run`` and ``cvbatch resume``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from cvbatch.cli.output import Output, config_arguments, human_bytes, human_seconds, output_options
+
+if TYPE_CHECKING:
+    from cvbatch.runtime import Report, StopFlag
+
+
+@click.command()
+@config_arguments
+@output_options
+def run(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Run the job of CONFIG, or what is left of it.
+
+    \b
+    Example:
+      cvbatch run configs/transfer.yaml --set workers.processes=2
+
+    Ctrl-C once finishes the tasks that have begun, twice ends at once. Running the same again goes on where
+    it stopped, and does nothing when all is done.
+    """
+    from cvbatch.api import run as run_job
+
+    _run(run_job, config, overrides, Output(as_json, quiet, verbose))
+
+
+@click.command()
+@config_arguments
+@output_options
+def resume(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Go on with the job of CONFIG, which must have been started before.
+
+    \b
+    Example:
+      cvbatch resume configs/transfer.yaml
+    """
+    from cvbatch.api import resume as resume_job
+
+    _run(resume_job, config, overrides, Output(as_json, quiet, verbose))
+
+
+def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], output: Output) -> None:
+    from cvbatch.api import load_config
+    from cvbatch.cli.progress import progress
+    from cvbatch.runtime import StopFlag
+
+    stop = StopFlag()
+    loaded = load_config(config, overrides)
+    with _signals(stop), progress(output) as tell:
+        report = job(loaded, tell, stop)
+    output.result(report.to_json(), lambda: print_summary(report))
+    if not report.complete:
+        sys.exit(1)
+
+
+@contextmanager
+def _signals(stop: StopFlag) -> Iterator[None]:
+    """Ctrl-C and the polite kill ask the run to stop."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stop.request())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def print_summary(report: Report) -> None:
+    """What a run did, in a few lines."""
+    tasks, counts = report.tasks, report.counts
+    if tasks.done_before == tasks.total:
+        click.echo(f"Job {report.job} is done already: {tasks.total} tasks. Nothing was read or written.")
+        return
+    seconds = max(report.seconds, 1e-9)
+    before = f", {tasks.done_before} of them before" if tasks.done_before else ""
+    click.echo(
+        f"Job {report.job}: {tasks.done} of {tasks.total} tasks done{before}, in {human_seconds(report.seconds)}"
+    )
+    click.echo(
+        f"  chunks   {counts.chunks_read} read, {counts.chunks_filled} filled, {counts.chunks_copied} copied, "
+        f"{counts.chunks_written} written, {counts.chunks_deleted} deleted"
+    )
+    click.echo(
+        f"  bytes    {human_bytes(counts.bytes_read)} read ({human_bytes(counts.bytes_read / seconds)}/s), "
+        f"{human_bytes(counts.bytes_written)} written ({human_bytes(counts.bytes_written / seconds)}/s)"
+    )
+    total = sum(counts.stages.values()) or 1.0
+    shares = ", ".join(f"{name} {100 * spent / total:.0f} %" for name, spent in counts.stages.items() if spent)
+    click.echo(f"  time     {shares or 'none'}")
+    click.echo(f"  memory   {human_bytes(report.peak_memory_bytes)} at most, all processes together")
+    if report.retries:
+        click.echo(f"  retries  {report.retries}")
+    _print_failures(report)
+
+
+def _print_failures(report: Report) -> None:
+    if report.tasks.skipped:
+        click.echo(f"  skipped  {report.tasks.skipped} tasks that would have read what failed tasks make")
+    for failure in report.failures[:20]:
+        click.echo(f"  failed   task {failure.task}, voxels {failure.box}: {failure.error}")
+    if len(report.failures) > 20:
+        click.echo(f"  failed   … and {len(report.failures) - 20} more: see `cvbatch status`")
+    if not report.complete:
+        click.echo("Mend the cause and run the same again: only what is not done is tried.")

@@ -1,0 +1,199 @@
+"""Byte encodings: gzip, br, zstd, and what else is met when reading."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cvbatch.codecs.base import Buffer, ByteCodec
+from cvbatch.errors import DecodingError, UnsupportedFormatError
+
+GZIP_MAGIC = b"\x1f\x8b\x08"
+
+
+@dataclass(frozen=True)
+class FastGzip:
+    """gzip by ISA-L: for images, where it is 5 times as fast as libdeflate and no larger."""
+
+    level: int = 2
+
+    encoding: ClassVar[str] = "gzip"
+
+    def compress(self, data: Buffer) -> Buffer:
+        from isal import isal_zlib
+
+        # 15 bits of window, 16 for a gzip header, whose time is always zero: same bytes in, same bytes out.
+        compressed: bytes = isal_zlib.compress(data, self.level, 15 + 16)
+        return compressed
+
+
+@dataclass(frozen=True)
+class DenseGzip:
+    """gzip by libdeflate: for labels, where ISA-L's output is twice as large; levels 1 to 12."""
+
+    level: int = 6
+
+    encoding: ClassVar[str] = "gzip"
+
+    def compress(self, data: Buffer) -> Buffer:
+        import deflate
+
+        compressed: bytearray = deflate.gzip_compress(data, self.level)
+        return compressed
+
+
+@dataclass(frozen=True)
+class Brotli:
+    """Brotli, quality 0 to 11."""
+
+    level: int = 5
+
+    encoding: ClassVar[str] = "br"
+
+    def compress(self, data: Buffer) -> Buffer:
+        import brotli
+
+        compressed: bytes = brotli.compress(data, quality=self.level)
+        return compressed
+
+
+@dataclass(frozen=True)
+class Zstd:
+    """Zstandard, level 1 to 22."""
+
+    level: int = 3
+
+    encoding: ClassVar[str] = "zstd"
+
+    def compress(self, data: Buffer) -> Buffer:
+        import zstandard
+
+        # A compressor is not safe to share between threads, and cheap beside a chunk.
+        return zstandard.ZstdCompressor(level=self.level, write_checksum=True).compress(data)
+
+
+@dataclass(frozen=True)
+class Uncompressed:
+    """The bytes as they are."""
+
+    encoding: ClassVar[str] = ""
+
+    def compress(self, data: Buffer) -> Buffer:
+        return data
+
+
+# What a configuration may say, and the levels that go with it.
+BYTE_ENCODINGS: Mapping[str, range] = {
+    "gzip": range(1, 13),
+    "br": range(0, 12),
+    "zstd": range(1, 23),
+    "none": range(0),
+}
+
+
+def byte_codec(name: str, level: int | None, labels: bool) -> ByteCodec:
+    """The codec for a name of :data:`BYTE_ENCODINGS`; ``labels`` says that the voxels are a segmentation."""
+    if level is not None and level not in BYTE_ENCODINGS[name]:
+        raise UnsupportedFormatError(f"compress_level {level} is not a level of {name}")
+    if name == "none":
+        return Uncompressed()
+    if name == "gzip":
+        return FastGzip() if level is None and not labels else DenseGzip(6 if level is None else level)
+    kinds: Mapping[str, type[Brotli] | type[Zstd]] = {"br": Brotli, "zstd": Zstd}
+    return kinds[name]() if level is None else kinds[name](level)
+
+
+def default_compression(encoding: str) -> str:
+    """The byte encoding that suits an array encoding: pictures and floats are compressed already."""
+    return "gzip" if encoding in ("raw", "compressed_segmentation", "compresso") else "none"
+
+
+def decompress(data: Buffer, encoding: str, expected: int) -> Buffer:
+    """The bytes before compression by ``encoding`` (its HTTP name, or "").
+
+    ``expected`` bounds what the result may need: more than that (in bytes) is refused before it is
+    allocated. Raises :class:`DecodingError` for bytes that are damaged, cut short or too many.
+    """
+    if encoding == "":
+        return data
+    if encoding not in _DECOMPRESSORS:
+        raise DecodingError(f"no decoder for content encoding {encoding!r}")
+    try:
+        return _DECOMPRESSORS[encoding](data, expected)
+    except DecodingError:
+        raise
+    except Exception as error:  # Each library has an error type of its own.
+        raise DecodingError(f"not {encoding}: {error}") from error
+
+
+def _gunzip(data: Buffer, expected: int) -> Buffer:
+    """libdeflate, where its answer is sure to be the whole one; else the standard library.
+
+    libdeflate stops silently at the end of the first member. Its answer stands if the file ends with the
+    checksum and length of just this answer and if no second member begins in it.
+    """
+    import deflate
+
+    raw = bytes(data) if isinstance(data, memoryview) else data
+    claimed = int.from_bytes(raw[-4:], "little")
+    if claimed <= expected and raw.find(GZIP_MAGIC, 1) < 0:
+        try:
+            out: bytearray = deflate.gzip_decompress(raw, claimed)
+        except deflate.DeflateError as error:
+            raise DecodingError(f"not gzip: {error}") from error
+        if len(out) == claimed and deflate.crc32(out) == int.from_bytes(raw[-8:-4], "little"):
+            return out
+    return _bounded(zlib.decompressobj(15 + 16), raw, expected, members=lambda: zlib.decompressobj(15 + 16))
+
+
+def _bounded(decoder: object, data: Buffer, expected: int, members: Callable[[], object]) -> bytes:
+    """Decode one member after the other with a decoder of the standard library's kind, up to ``expected``."""
+    out = bytearray()
+    rest = bytes(data)
+    while True:
+        out += decoder.decompress(rest, expected - len(out) + 1)  # type: ignore[attr-defined]
+        if len(out) > expected:
+            raise DecodingError(f"more than the {expected} bytes that the chunk can have")
+        if not decoder.eof:  # type: ignore[attr-defined]
+            raise DecodingError("cut short")
+        rest = decoder.unused_data  # type: ignore[attr-defined]
+        if not rest.strip(b"\0"):
+            return bytes(out)
+        decoder = members()
+
+
+def _unzstd(data: Buffer, expected: int) -> Buffer:
+    import zstandard
+
+    # The decoder trusts the size in the frame's header, which can claim anything.
+    if zstandard.frame_content_size(data) > expected:
+        raise DecodingError(f"more than the {expected} bytes that the chunk can have")
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=expected, allow_extra_data=False)
+
+
+def _unbrotli(data: Buffer, expected: int) -> Buffer:
+    import brotli
+
+    decoder = brotli.Decompressor()
+    out: bytes = decoder.process(data, output_buffer_limit=expected + 1)
+    while not decoder.is_finished() and len(out) <= expected:
+        more = decoder.process(b"", output_buffer_limit=expected + 1 - len(out))
+        if not more:
+            raise DecodingError("cut short")
+        out += more
+    if len(out) > expected:
+        raise DecodingError(f"more than the {expected} bytes that the chunk can have")
+    return out
+
+
+_DECOMPRESSORS: Mapping[str, Callable[[Buffer, int], Buffer]] = {
+    "gzip": _gunzip,
+    "br": _unbrotli,
+    "zstd": _unzstd,
+    "xz": lambda data, expected: _bounded(lzma.LZMADecompressor(), data, expected, lzma.LZMADecompressor),
+    "bzip2": lambda data, expected: _bounded(bz2.BZ2Decompressor(), data, expected, bz2.BZ2Decompressor),
+}

@@ -1,0 +1,109 @@
+"""``compressed_segmentation``: labels by small blocks, each with its own table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.errors import DecodingError, UnsupportedFormatError
+
+DEFAULT_BLOCK_SIZE = (8, 8, 8)
+
+
+@dataclass(frozen=True)
+class CompressedSegmentation:
+    """Specification: google/neuroglancer, sliceview/compressed_segmentation/README.md.
+
+    ``block_size`` is in voxels (x, y, z).
+    """
+
+    block_size: tuple[int, int, int] = DEFAULT_BLOCK_SIZE
+
+    name: ClassVar[str] = "compressed_segmentation"
+    lossless: ClassVar[bool] = True
+    releases_gil: ClassVar[bool] = False
+    parameters: ClassVar[tuple[str, ...]] = ("compressed_segmentation_block_size",)
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        size = parameters.get("compressed_segmentation_block_size", DEFAULT_BLOCK_SIZE)
+        if not (isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
+            raise UnsupportedFormatError(
+                f"compressed_segmentation_block_size is three whole numbers above 0, not {size!r}"
+            )
+        return cls((size[0], size[1], size[2]))
+
+    @classmethod
+    def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:
+        return dtype in (np.uint32, np.uint64)
+
+    def encode(self, voxels: Voxels) -> Buffer:
+        import compressed_segmentation
+
+        encoded: bytes = compressed_segmentation.compress(np.asfortranarray(voxels), self.block_size, order="F")
+        return encoded
+
+    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+        import compressed_segmentation
+
+        self._check(data, layout)
+        try:
+            voxels: Voxels = compressed_segmentation.decompress(
+                bytes(data), layout.shape, layout.dtype, self.block_size, order="F"
+            )
+        except Exception as error:  # The library raises bare exceptions of its own.
+            raise DecodingError(f"not compressed_segmentation: {error}") from error
+        return voxels.reshape(layout.shape, order="F")
+
+    def _check(self, data: Buffer, layout: Layout) -> None:
+        """Refuse what would make the C code read outside of ``data``.
+
+        A chunk is 32-bit words: an offset for each channel, and there, for each block, a header of two
+        words: table offset (24 bits) and bits a voxel (8 bits), then the offset of its values.
+        """
+        if len(data) % 4:
+            raise DecodingError(f"{len(data)} bytes are not whole 32-bit words")
+        words = np.frombuffer(data, "<u4")
+        blocks = int(np.prod([-(-n // b) for n, b in zip(layout.shape, self.block_size, strict=False)]))
+        for channel in range(layout.shape[3]):
+            start = int(words[channel]) if channel < len(words) else len(words)
+            body = words[start:]
+            if len(body) < 2 * blocks:
+                raise DecodingError(f"the headers of {blocks} blocks don't fit into {len(data)} bytes")
+            self._check_blocks(body, blocks, layout.dtype.itemsize // 4)
+
+    def _check_blocks(self, body: Voxels, blocks: int, words_a_label: int) -> None:
+        headers = body[: 2 * blocks].reshape(blocks, 2).astype(np.int64)
+        tables, bits, values = headers[:, 0] & 0xFFFFFF, headers[:, 0] >> 24, headers[:, 1]
+        if not np.isin(bits, (0, 1, 2, 4, 8, 16, 32)).all():
+            raise DecodingError("a block has an impossible number of bits a voxel")
+        value_words = -(-int(np.prod(self.block_size)) * bits // 32)
+        ends = np.where(bits > 0, values + value_words, 0)
+        if (ends > len(body)).any() or (tables + words_a_label > len(body)).any():
+            raise DecodingError("a block points outside of the chunk")
+        self._check_indices(body, headers, words_a_label)
+
+    def _check_indices(self, body: Voxels, headers: Voxels, words_a_label: int) -> None:
+        """The largest index of each width must still be inside of the chunk, or is looked up."""
+        tables, bits, values = headers[:, 0] & 0xFFFFFF, headers[:, 0] >> 24, headers[:, 1]
+        for width in np.unique(bits[bits > 0]):
+            chosen = np.flatnonzero(bits == width)
+            room = (len(body) - tables[chosen]) // words_a_label
+            # A block whose table has room for every index that its bits can spell needs no look.
+            doubtful = chosen[room < (1 << int(width))]
+            count = -(-int(np.prod(self.block_size)) * int(width) // 32)
+            for block in doubtful:
+                packed = body[values[block] : values[block] + count]
+                largest = _largest_index(packed, int(width))
+                if int(tables[block]) + (largest + 1) * words_a_label > len(body):
+                    raise DecodingError("a voxel points outside of the table of its block")
+
+
+def _largest_index(packed: Voxels, width: int) -> int:
+    """The largest of the ``width``-bit numbers in 32-bit words."""
+    mask = np.uint32((1 << width) - 1)
+    return max(int(((packed >> np.uint32(shift)) & mask).max()) for shift in range(0, 32, width))

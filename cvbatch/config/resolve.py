@@ -1,0 +1,224 @@
+"""From a configuration to a job: reads the volumes' metadata, writes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cvbatch.codecs import BYTE_ENCODINGS, default_compression
+from cvbatch.config.levels import LevelRules, make_levels
+from cvbatch.config.load import LoadedConfig
+from cvbatch.config.model import Config, DestinationConfig
+from cvbatch.errors import ConfigError, InfoUnavailableError, InputError, OutOfBoundsError, Problem, StorageError
+from cvbatch.formats.precomputed import open_chunks, read_info
+from cvbatch.geometry import Bbox, Vec, box_between_resolutions
+from cvbatch.metadata import ByteEncoding, Downsampling, Job, ScaleInfo, Source, VolumeInfo
+from cvbatch.metadata.volume import format_resolution
+from cvbatch.ops import method_for
+from cvbatch.planner import Crew, aligned_region
+from cvbatch.storage import Location, open_store, parse_location
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A job, and how the configuration wants it to be run."""
+
+    job: Job
+    crew: Crew
+    state: str | None
+    max_attempts: int
+
+
+@dataclass
+class _Problems:
+    """Collects what is wrong, so that all of it is told at once."""
+
+    loaded: LoadedConfig
+    found: list[Problem] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, *key: str) -> Iterator[None]:
+        """Errors inside are problems of this key; the rest is looked at all the same."""
+        try:
+            yield
+        except ConfigError as error:
+            self.found += error.problems
+        except (InputError, StorageError) as error:
+            self.found.append(self.loaded.origin.problem(key, str(error)))
+
+    def raise_any(self) -> None:
+        if self.found:
+            raise ConfigError(self.found)
+
+
+def resolve(loaded: LoadedConfig) -> Resolved:
+    """The job that a configuration describes. Raises :class:`ConfigError` with all problems."""
+    config, problems = loaded.config, _Problems(loaded)
+    source = destination = None
+    with problems.at("source"):
+        source = _open_volume(config.source.path)
+    with problems.at("destination"):
+        destination = _open_destination(config)
+    with problems.at("state"):
+        if config.state is not None:
+            parse_location(config.state)
+    if source is None or destination is None:
+        problems.raise_any()
+    assert source is not None
+    assert destination is not None
+    job = _job(config, source, destination, problems)
+    return Resolved(job, _crew(config), config.state, config.queue.max_attempts)
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """A place, and the volume that is there."""
+
+    location: Location
+    info: VolumeInfo | None
+
+
+def _open_volume(path: str) -> _Volume:
+    location = parse_location(path)
+    info = read_info(open_store(location))
+    if info is None:
+        raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
+    return _Volume(location, info)
+
+
+def _open_destination(config: Config) -> _Volume:
+    if config.job == "downsample":
+        if config.destination is not None:
+            raise InputError("a downsample job adds mips to its source; remove destination, or make it a transfer")
+        location = parse_location(config.source.path)
+        return _Volume(location, read_info(open_store(location)))
+    if config.destination is None:
+        raise InputError("is missing: where should the volume go?")
+    location = parse_location(config.destination.path)
+    if location.same_place(parse_location(config.source.path)):
+        raise InputError(f"{location.url} is the source too; give the destination a path of its own")
+    info = read_info(open_store(location))
+    if config.destination.mode == "create" and info is not None:
+        raise InputError(f"there is a volume at {location.url} already, and destination.mode is create")
+    if config.destination.mode == "update" and info is None:
+        raise InputError(f"there is no volume at {location.url}, and destination.mode is update")
+    return _Volume(location, info)
+
+
+def _job(config: Config, source: _Volume, destination: _Volume, problems: _Problems) -> Job:
+    assert source.info is not None
+    info, target = source.info, config.destination or DestinationConfig(path=config.source.path)
+    voxel = info.voxel
+    with problems.at("source", "mip"):
+        scale = info.scale(config.source.mip)
+    problems.raise_any()
+    with problems.at("source"):
+        _check_source(source.location, scale)
+    region = scale.bounds
+    with problems.at("region"):
+        region = _region(config, info, scale)
+    with problems.at("background"):
+        _check_background(config.background, voxel.dtype)
+    with problems.at("downsample"):
+        if config.job == "downsample" and (config.downsample is None or config.downsample.mips == 0):
+            raise InputError("a downsample job needs downsample.mips, the number of levels to make")
+    with problems.at("destination", "compress_level"):
+        _check_level(target)
+    translate = Vec(*config.translate)
+    with problems.at("translate"):
+        if config.job == "downsample" and translate != Vec.zeros():
+            raise InputError("a downsample job works in place: only a transfer can translate")
+    rules = LevelRules(config, info.voxel, scale, region + translate, destination.info, problems.loaded.origin)
+    levels = None
+    if not problems.found:
+        with problems.at("destination"):
+            levels = make_levels(rules)
+    problems.raise_any()
+    assert levels is not None
+    method = config.downsample.method if config.downsample is not None else "auto"
+    job = Job(
+        kind=config.job,
+        source=Source(source.location.url, scale, config.source.missing),
+        destination=destination.location.url,
+        voxel=voxel,
+        levels=levels,
+        region=region + translate,
+        translate=translate,
+        downsampling=Downsampling(
+            method_for(voxel.layer_type) if method == "auto" else method,
+            config.downsample is not None and config.downsample.sparse,
+        ),
+        compress=ByteEncoding(
+            target.compress or default_compression(levels[0].scale.encoding),
+            target.compress_level,
+            target.compress is not None,
+        ),
+        background=config.background,
+        delete_background=config.delete_background,
+    )
+    with problems.at("region"):
+        job = replace(job, region=aligned_region(job, target.align))
+    problems.raise_any()
+    return job
+
+
+def _check_source(location: Location, scale: ScaleInfo) -> None:
+    from cvbatch.codecs import array_codec
+
+    open_chunks(open_store(location), scale)
+    array_codec(scale.encoding, scale.other)
+
+
+def _region(config: Config, info: VolumeInfo, scale: ScaleInfo) -> Bbox:
+    """The region in voxels of the source's scale."""
+    if config.region is None:
+        return scale.bounds
+    mip = config.source.mip if config.region.mip is None else config.region.mip
+    given = info.scale(mip)
+    box = Bbox(config.region.min, config.region.max)
+    if not given.bounds.contains_bbox(box):
+        raise OutOfBoundsError(
+            f"{box} leaves the volume, which is {given.bounds} at mip {mip} "
+            f"({format_resolution(given.resolution)} nm a voxel)"
+        )
+    # The last voxel of a coarse scale may stand for fewer voxels of a fine one.
+    return box_between_resolutions(box, given.resolution, scale.resolution).intersection(scale.bounds)
+
+
+def _check_background(background: int, dtype: np.dtype[np.generic]) -> None:
+    if dtype.kind != "f" and not np.iinfo(dtype).min <= background <= np.iinfo(dtype).max:  # type: ignore[type-var]
+        raise InputError(f"{background} is not a value of {dtype}")
+
+
+def _check_level(target: DestinationConfig) -> None:
+    levels = BYTE_ENCODINGS[target.compress or "none"]
+    if target.compress_level is not None and target.compress_level not in levels:
+        possible = f"{levels.start} to {levels.stop - 1}"
+        raise InputError(f"{target.compress_level} is not a level of {target.compress}, which has {possible}")
+
+
+def _crew(config: Config) -> Crew:
+    """The workers that were asked for, or that suit this machine."""
+    import psutil
+
+    processes = config.workers.processes or _processors()
+    share = psutil.virtual_memory().available // 2 // processes
+    memory = config.workers.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
+    return Crew(processes, int(memory), config.workers.threads or LOCAL_THREADS)
+
+
+def _processors() -> int:
+    """Those that this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Between these a worker takes its share of half the free memory, if nothing is said.
+MEMORY_LEAST, MEMORY_MOST = 256 << 20, 1 << 30
+# Files of this machine come from its cache and codecs fill its cores: processes do it all.
+LOCAL_THREADS = 1

@@ -1,0 +1,153 @@
+"""Every error that cvbatch raises.
+
+CvbatchError                      knows whether trying again can help (``retryable``)
+├── InputError                    bad usage, configuration or input; nothing was changed (exit status 2)
+│   ├── ConfigError               problems in a configuration, all of them at once
+│   ├── InfoUnavailableError      there is no readable ``info`` at a path
+│   ├── ScaleUnavailableError     the volume has no such mip
+│   ├── OutOfBoundsError          a box that leaves its volume
+│   ├── AlignmentError            a box that is not on the write cells of its destination
+│   ├── DestinationMismatchError  an existing destination disagrees with the configuration
+│   ├── MemoryBudgetError         the budget does not hold one write cell
+│   ├── UnsupportedFormatError    a format, encoding or data type that cannot be used here
+│   ├── UnsupportedProtocolError  a URL whose protocol has no store
+│   ├── JobBusyError              another run works on the same region
+│   └── StateError                a state directory that does not fit the job
+├── ChunkError                    one chunk is at fault; trying again gives the same
+│   ├── EmptyVolumeException      the chunk is not there
+│   ├── EmptyFileException        the chunk has no bytes
+│   ├── DecodingError             its bytes do not decode
+│   └── EncodingError             its voxels do not encode
+├── StorageError                  a store failed; trying again may help
+│   └── ForbiddenError            a store refused; trying again does not help
+├── SharedMemoryError             a segment could not be made or mapped
+├── WorkerDiedError               a worker process ended in the middle of a task
+└── InterruptedRun                stopped on request; can be resumed (exit status 130)
+
+Names shared with CloudVolume keep its spelling and the built-in base that its users catch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CvbatchError(Exception):
+    """Base of all errors of cvbatch. ``retryable`` says whether trying again can help."""
+
+    retryable = False
+
+
+class InputError(CvbatchError):
+    """Bad usage, configuration or input. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration.
+
+    ``where`` is ``file:line`` or ``file``; ``key`` is the dotted path of the key.
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: {self.message}" if self.key else f"{self.where}: {self.message}"
+
+
+class ConfigError(InputError, ValueError):
+    """A configuration with problems; ``problems`` lists all of them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class InfoUnavailableError(InputError, ValueError):
+    """There is no ``info`` at a path, or it cannot be understood."""
+
+
+class ScaleUnavailableError(InputError, IndexError):
+    """The volume has no such mip or resolution."""
+
+
+class OutOfBoundsError(InputError, ValueError):
+    """A box that is not inside the volume."""
+
+
+class AlignmentError(InputError, ValueError):
+    """A box that is not on the grid of cells that can be written on their own."""
+
+
+class DestinationMismatchError(InputError):
+    """The destination exists and disagrees with what the configuration asks for."""
+
+
+class MemoryBudgetError(InputError):
+    """The memory budget of a worker is too small for the smallest possible task."""
+
+
+class UnsupportedFormatError(InputError):
+    """A format, encoding or data type that cannot be used here."""
+
+
+class UnsupportedProtocolError(InputError, ValueError):
+    """A URL whose protocol has no store."""
+
+
+class JobBusyError(InputError):
+    """Another run holds the same region of the destination."""
+
+
+class StateError(InputError):
+    """A state directory is missing, or belongs to other work."""
+
+
+class ChunkError(CvbatchError):
+    """One chunk is at fault, and will be the next time too."""
+
+
+class EmptyVolumeException(ChunkError):  # noqa: N818 - CloudVolume's name
+    """A chunk that the volume should have is not there."""
+
+
+class EmptyFileException(ChunkError):  # noqa: N818 - CloudVolume's name
+    """A chunk that has no bytes."""
+
+
+class DecodingError(ChunkError):
+    """Bytes that are not what their encoding promises."""
+
+
+class EncodingError(ChunkError):
+    """Voxels that an encoding does not accept."""
+
+
+class StorageError(CvbatchError):
+    """A store did not do what it was asked; trying again may help."""
+
+    retryable = True
+
+
+class ForbiddenError(StorageError):
+    """A store refused: permissions, a read-only place. Trying again does not help."""
+
+    retryable = False
+
+
+class SharedMemoryError(CvbatchError, OSError):
+    """A shared-memory segment could not be made, or there is no room for it."""
+
+    retryable = True
+
+
+class WorkerDiedError(CvbatchError):
+    """A worker process ended in the middle of a task."""
+
+    retryable = True
+
+
+class InterruptedRun(CvbatchError):  # noqa: N818 - not a failure
+    """The run was stopped on request; what is done is kept and the rest can be resumed."""

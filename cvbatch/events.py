@@ -1,0 +1,74 @@
+"""What happens while a job runs, told to whoever subscribes: progress bars, logs, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cvbatch.counts import Counts
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Work begins: ``tasks`` in all passes, of which ``done`` were finished by earlier runs."""
+
+    job_id: str
+    tasks: int
+    done: int
+    voxels: int
+    processes: int
+
+
+@dataclass(frozen=True)
+class PassStarted:
+    """A pass over the volume begins."""
+
+    number: int
+    passes: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class TaskDone:
+    """One task was fetched, computed and stored."""
+
+    task: str
+    box: str
+    voxels: int
+    counts: Counts
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TaskFailed:
+    """One attempt at a task failed; ``buried`` says that there will be no other in this run."""
+
+    task: str
+    box: str
+    error: str
+    attempt: int
+    buried: bool
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """A worker process ended by itself; another one takes its place."""
+
+    pid: int
+    cause: str
+
+
+@dataclass(frozen=True)
+class StopRequested:
+    """The run finishes the tasks that it has begun, and then stops."""
+
+    running: int
+
+
+Event: TypeAlias = RunStarted | PassStarted | TaskDone | TaskFailed | WorkerDied | StopRequested
+Subscriber: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The subscriber of those who don't want to know."""

@@ -1,0 +1,129 @@
+"""``info``: the description of a volume.
+
+Specification: google/neuroglancer, src/datasource/precomputed/volume.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from cvbatch.codecs import decompress
+from cvbatch.errors import DecodingError, InfoUnavailableError
+from cvbatch.geometry import Vec
+from cvbatch.metadata.job import scale_from_json, scale_to_json
+from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType
+from cvbatch.storage import Blob, Store
+
+LARGEST_INFO = 64 << 20
+
+
+def read_info(store: Store) -> VolumeInfo | None:
+    """The ``info`` of the volume at a store, None where there is none."""
+    blob = store.get("info")
+    if blob is None:
+        return None
+    try:
+        data = bytes(decompress(blob.data, blob.encoding, LARGEST_INFO))
+        document = json.loads(data)
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise InfoUnavailableError(f"{store.url}/info is not JSON: {error}") from error
+    return parse_info(document, store.url)
+
+
+def write_info(store: Store, info: VolumeInfo) -> None:
+    """Write ``info`` as readable JSON."""
+    text = json.dumps(info_to_json(info), indent=2)
+    store.put("info", Blob(text.encode()), content_type="application/json")
+
+
+def info_to_json(info: VolumeInfo) -> dict[str, Any]:
+    """The document that :func:`parse_info` reads, with the unknown members that it came with."""
+    return {
+        **info.other,
+        "type": info.voxel.layer_type,
+        "data_type": info.voxel.data_type,
+        "num_channels": info.voxel.channels,
+        "scales": [scale_to_json(scale) for scale in info.scales],
+    }
+
+
+def parse_info(document: object, url: str) -> VolumeInfo:
+    """A checked ``info``. Raises :class:`InfoUnavailableError` that names the member at fault."""
+    try:
+        return _volume(document)
+    except _MemberError as error:
+        raise InfoUnavailableError(f"{url}/info: {error}") from error
+
+
+class _MemberError(Exception):
+    """A member of ``info`` that is missing or wrong."""
+
+
+def _member(value: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    if name not in value:
+        raise _MemberError(f"{where}{name} is missing")
+    found = value[name]
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise _MemberError(f"{where}{name} should be a {kind.__name__}, not {found!r:.60}")
+    return found
+
+
+def _one_of(found: str, known: tuple[str, ...], name: str) -> str:
+    if found.lower() not in known:
+        raise _MemberError(f"{name} {found!r} is none of {', '.join(known)}")
+    return found.lower()
+
+
+def _volume(document: object) -> VolumeInfo:
+    if not isinstance(document, dict):
+        raise _MemberError("should be an object")
+    scales = _member(document, "scales", list, "")
+    if not scales:
+        raise _MemberError("scales is empty")
+    channels = _member(document, "num_channels", int, "")
+    if channels < 1:
+        raise _MemberError(f"num_channels is {channels}")
+    voxel = VoxelType(
+        _one_of(_member(document, "type", str, ""), LAYER_TYPES, "type"),
+        _one_of(_member(document, "data_type", str, ""), DATA_TYPES, "data_type"),
+        channels,
+    )
+    known = ("type", "data_type", "num_channels", "scales")
+    other = {name: member for name, member in document.items() if name not in known}
+    return VolumeInfo(voxel, tuple(_scale(scale, f"scales[{i}].") for i, scale in enumerate(scales)), other)
+
+
+def _scale(value: object, where: str) -> ScaleInfo:
+    if not isinstance(value, dict):
+        raise _MemberError(f"{where[:-1]} should be an object")
+    _member(value, "key", str, where)
+    _member(value, "encoding", str, where)
+    _integers(_member(value, "size", list, where), f"{where}size", least=1)
+    if "voxel_offset" in value:
+        _integers(_member(value, "voxel_offset", list, where), f"{where}voxel_offset", least=None)
+    resolution = _member(value, "resolution", list, where)
+    if len(resolution) != 3 or not all(_is_length(r) for r in resolution):
+        raise _MemberError(f"{where}resolution should be three numbers above 0, not {resolution!r:.60}")
+    chunk_sizes = _member(value, "chunk_sizes", list, where)
+    if not chunk_sizes:
+        raise _MemberError(f"{where}chunk_sizes is empty")
+    for i, size in enumerate(chunk_sizes):
+        _integers(size, f"{where}chunk_sizes[{i}]", least=1)
+    if value.get("sharding") is not None:
+        _member(value, "sharding", dict, where)
+    return scale_from_json(value)
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _integers(value: object, where: str, least: int | None) -> Vec:
+    if isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value):
+        vec = Vec(*value)
+        if least is None or min(vec) >= least:
+            return vec
+    bound = "" if least is None else f" of at least {least}"
+    raise _MemberError(f"{where} should be three whole numbers{bound}, not {value!r:.60}")

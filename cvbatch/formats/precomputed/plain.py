@@ -1,0 +1,35 @@
+"""Chunks as one object each, named after their voxels: ``<scale key>/x0-x1_y0-y1_z0-z1``.
+
+Specification: google/neuroglancer, src/datasource/precomputed/volume.md, "unsharded chunk storage".
+"""
+
+from __future__ import annotations
+
+from cvbatch.geometry import ChunkGrid, Vec
+from cvbatch.metadata.volume import ScaleInfo
+from cvbatch.storage import Blob, Store
+
+
+class PlainChunks:
+    """The unsharded layout: each chunk can be written on its own."""
+
+    def __init__(self, store: Store, scale: ScaleInfo) -> None:
+        self._store = store
+        self._key = scale.key
+        self.grid = ChunkGrid(scale.bounds, scale.chunk_size)
+        self.write_cell = scale.chunk_size
+
+    def _object(self, index: Vec) -> str:
+        return f"{self._key}/{self.grid.box(index).to_filename()}"
+
+    def read(self, index: Vec) -> Blob | None:
+        return self._store.get(self._object(index))
+
+    def write(self, index: Vec, blob: Blob) -> None:
+        self._store.put(self._object(index), blob)
+
+    def delete(self, index: Vec) -> bool:
+        return self._store.delete(self._object(index))
+
+    def name(self, index: Vec) -> str:
+        return f"{self._store.url}/{self._object(index)}"

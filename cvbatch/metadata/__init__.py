@@ -1,0 +1,25 @@
+"""What volumes and jobs are: frozen types with a JSON form."""
+
+from cvbatch.metadata.job import ByteEncoding, Downsampling, Job, Level, PassSpec, PlanSpec, Source
+from cvbatch.metadata.receipt import Failure, Receipt
+from cvbatch.metadata.task import Batch, Task
+from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType
+
+__all__ = [
+    "DATA_TYPES",
+    "LAYER_TYPES",
+    "Batch",
+    "ByteEncoding",
+    "Downsampling",
+    "Failure",
+    "Job",
+    "Level",
+    "PassSpec",
+    "PlanSpec",
+    "Receipt",
+    "ScaleInfo",
+    "Source",
+    "Task",
+    "VolumeInfo",
+    "VoxelType",
+]

@@ -1,0 +1,109 @@
+"""Chunks to voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvbatch.codecs import ArrayCodec, Layout, decompress
+from cvbatch.codecs.base import Voxels
+from cvbatch.counts import Tally
+from cvbatch.errors import DecodingError, EmptyFileException, EmptyVolumeException
+from cvbatch.formats.precomputed import ChunkStore
+from cvbatch.geometry import Bbox, Vec
+from cvbatch.metadata import VoxelType
+from cvbatch.storage import Blob
+
+# What an absent chunk means.
+ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "background"
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class ChunkReader:
+    """Reads one scale. ``absent`` is "error", "fill" (counted) or "background" (deleted on purpose)."""
+
+    chunks: ChunkStore
+    codec: ArrayCodec
+    voxel: VoxelType
+    absent: str = ABSENT_IS_ERROR
+    background: int = 0
+
+    def fetch(self, index: Vec, tally: Tally) -> Blob | None:
+        """The bytes of a chunk, or None where it is absent and may be.
+
+        Raises :class:`EmptyVolumeException` where it may not, :class:`EmptyFileException` for no bytes.
+        """
+        with tally.stage("fetch"):
+            blob = self.chunks.read(index)
+        if blob is None:
+            if self.absent == ABSENT_IS_ERROR:
+                raise EmptyVolumeException(
+                    f"{self.chunks.name(index)} is missing; set source.missing to fill to read it as background"
+                )
+            tally.add(chunks_filled=int(self.absent == ABSENT_IS_FILLED))
+            return None
+        if len(blob.data) == 0:
+            raise EmptyFileException(f"{self.chunks.name(index)} has no bytes")
+        tally.add(chunks_read=1, bytes_read=len(blob.data))
+        return blob
+
+    def layout(self, index: Vec) -> Layout:
+        """The array that a chunk stands for."""
+        x, y, z = self.chunks.grid.box(index).size()
+        return Layout((x, y, z, self.voxel.channels), self.voxel.dtype)
+
+    def unpack(self, index: Vec, blob: Blob) -> bytes | bytearray | memoryview:
+        """The bytes of the array encoding. Raises :class:`DecodingError` that names the chunk."""
+        # No array encoding makes more of a chunk than this, also of noise.
+        most = 4 * self.layout(index).nbytes + (1 << 20)
+        try:
+            return decompress(blob.data, blob.encoding, most)
+        except DecodingError as error:
+            raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
+
+    def decode(self, index: Vec, blob: Blob, tally: Tally) -> Voxels:
+        """The voxels (x, y, z, channel) of a chunk. Raises :class:`DecodingError` that names the chunk."""
+        with tally.stage("decode"):
+            data = self.unpack(index, blob)
+            try:
+                return self.codec.decode(data, self.layout(index))
+            except DecodingError as error:
+                raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
+
+    def empty(self, index: Vec) -> Voxels:
+        """A chunk of background."""
+        layout = self.layout(index)
+        return np.full(layout.shape, self.background, layout.dtype, order="F")
+
+    def paint(self, index: Vec, blob: Blob | None, target: Voxels, origin: Bbox, tally: Tally) -> None:
+        """Put the voxels of a chunk where they belong in ``target``, whose voxels are those of ``origin``."""
+        box = self.chunks.grid.box(index)
+        shared = box.intersection(origin)
+        place = (shared - origin.minpt).to_slices()
+        if blob is None:
+            target[place] = self.background
+            return
+        voxels = self.decode(index, blob, tally)
+        with tally.stage("paint"):
+            target[place] = voxels[(shared - box.minpt).to_slices()]
+
+    def check_whole(self, index: Vec, blob: Blob) -> None:
+        """Raise :class:`DecodingError` for raw bytes whose length is wrong, without decompressing gzip.
+
+        The last four bytes of a gzip file are the length of its last member: if that is the chunk's, the
+        file was not cut short.
+        """
+        if self.codec.name != "raw":
+            return
+        expected = self.layout(index).nbytes
+        if blob.encoding == "gzip":
+            whole = bytes(blob.data[:2]) == GZIP_MAGIC and int.from_bytes(
+                bytes(blob.data[-4:]), "little"
+            ) == expected % (1 << 32)
+        else:
+            whole = blob.encoding != "" or len(blob.data) == expected
+        if not whole:
+            # Several members, perhaps: decoding decides, and names what is wrong.
+            self.codec.decode(self.unpack(index, blob), self.layout(index))

@@ -1,0 +1,67 @@
+"""A pass, with its volumes open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cvbatch.codecs import array_codec, byte_codec
+from cvbatch.formats.precomputed import open_chunks
+from cvbatch.geometry import Vec
+from cvbatch.metadata import Job, ScaleInfo
+from cvbatch.ops import Kernel, kernel_for
+from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_ERROR, ChunkReader
+from cvbatch.pipeline.writer import ChunkWriter
+from cvbatch.planner import Pass, Plan, Route, base_scale, route
+from cvbatch.storage import Store, open_store
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """Everything that the tasks of one pass share.
+
+    The source's coordinates are those of the pass minus ``shift``.
+    """
+
+    plan: Plan
+    each: Pass
+    route: Route
+    reader: ChunkReader
+    writers: tuple[ChunkWriter, ...]
+    kernel: Kernel
+    shift: Vec
+
+
+def open_pass(plan: Plan, number: int) -> PassWork:
+    """Open what a pass reads and writes. Nothing is read or written yet."""
+    job, each = plan.job, plan.passes[number]
+    destination = open_store(job.destination)
+    return PassWork(
+        plan,
+        each,
+        route(job, each),
+        _reader(job, each, destination),
+        tuple(_writer(job, level.level.scale, destination) for level in each.levels),
+        kernel_for(job.downsampling.method, job.downsampling.sparse),
+        job.translate if number == 0 else Vec.zeros(),
+    )
+
+
+def _reader(job: Job, each: Pass, destination: Store) -> ChunkReader:
+    scale = base_scale(job, each.levels[0].number)
+    if each.number == 0:
+        store, absent = open_store(job.source.url), job.source.missing
+    else:
+        # What an earlier pass of this job removed as background is background, not missing.
+        store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR
+    codec = array_codec(scale.encoding, scale.other)
+    return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background)
+
+
+def _writer(job: Job, scale: ScaleInfo, destination: Store) -> ChunkWriter:
+    return ChunkWriter(
+        open_chunks(destination, scale),
+        array_codec(scale.encoding, scale.other),
+        byte_codec(job.compress.name, job.compress.level, labels=job.voxel.layer_type == "segmentation"),
+        job.background,
+        job.delete_background,
+    )

@@ -1,0 +1,28 @@
+"""Planning: shapes and a byte budget to tasks. Pure arithmetic, no I/O."""
+
+from cvbatch.planner.align import aligned_region, write_unit
+from cvbatch.planner.check import check_plan
+from cvbatch.planner.cut import Crew, cut
+from cvbatch.planner.memory import projected_bytes, slab_bytes, slab_shape, task_shape, tasks_at_once, worker_bytes
+from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
+from cvbatch.planner.route import Route, route
+
+__all__ = [
+    "Crew",
+    "Pass",
+    "PassLevel",
+    "Plan",
+    "Route",
+    "aligned_region",
+    "base_scale",
+    "check_plan",
+    "cut",
+    "projected_bytes",
+    "route",
+    "slab_bytes",
+    "slab_shape",
+    "task_shape",
+    "tasks_at_once",
+    "worker_bytes",
+    "write_unit",
+]

@@ -1,0 +1,133 @@
+"""A plan: the passes of a job and their tasks, each computed from its number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from cvbatch.geometry import Bbox, ChunkGrid, Vec, ceil_div
+from cvbatch.metadata import Batch, Job, Level, PassSpec, PlanSpec, ScaleInfo, Task
+
+
+@dataclass(frozen=True)
+class PassLevel:
+    """A level that a pass writes. ``factor`` counts voxels of the pass's base for one voxel of this level.
+
+    ``write_cell`` is the smallest box of its voxels that can be written on its own.
+    """
+
+    number: int
+    level: Level
+    factor: Vec
+    write_cell: Vec
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One walk over the region: reads the base level, writes one or more coarser ones.
+
+    ``base`` are the bounds of the level that is read, ``grid`` the region cut into tasks; both in voxels
+    of that level, in the destination's coordinates.
+    """
+
+    number: int
+    base: Bbox
+    levels: tuple[PassLevel, ...]
+    grid: ChunkGrid
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    def box(self, index: int) -> Bbox:
+        """What a task reads, in voxels of the base level."""
+        return self.grid.box(self.grid.index(index))
+
+    def level_box(self, level: PassLevel, box: Bbox) -> Bbox:
+        """The voxels of ``level`` that are made from ``box`` of the base level."""
+        relative = box - self.base.minpt
+        made = Bbox(relative.minpt // level.factor, ceil_div(relative.maxpt, level.factor))
+        return made + level.level.scale.voxel_offset
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tasks of a job, in the order of passes. ``plan[i]`` takes the same time for any ``i``."""
+
+    job: Job
+    spec: PlanSpec
+
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        passes: list[Pass] = []
+        region = self.job.region
+        for number, spec in enumerate(self.spec.passes):
+            made = make_pass(self.job, number, spec, region)
+            passes.append(made)
+            region = made.level_box(made.levels[-1], region)
+        return tuple(passes)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.passes))
+
+    def __getitem__(self, i: int) -> Task:
+        if i < 0:
+            raise IndexError(i)
+        for each in self.passes:
+            if i < len(each):
+                return Task(self.job.id, each.number, i)
+            i -= len(each)
+        raise IndexError(f"a plan of {len(self)} tasks")
+
+    def __iter__(self) -> Iterator[Task]:
+        return (self[i] for i in range(len(self)))
+
+    def box(self, task: Task) -> Bbox:
+        """What a task reads, in voxels of the level that its pass reads."""
+        return self.passes[task.pass_number].box(task.index)
+
+    def batches(self, pass_number: int) -> Iterator[Batch]:
+        """The tasks of a pass by the message."""
+        count, step = len(self.passes[pass_number]), self.spec.tasks_per_message
+        return (Batch(self.job.id, pass_number, i, min(i + step, count)) for i in range(0, count, step))
+
+
+def write_cell_of(scale: ScaleInfo) -> Vec:
+    """The smallest box of voxels of a scale that can be written on its own."""
+    return scale.chunk_size
+
+
+def base_scale(job: Job, first: int) -> ScaleInfo:
+    """The scale whose chunks a pass that begins with level ``first`` reads."""
+    return job.source.scale if first == 0 else job.levels[first - 1].scale
+
+
+def base_bounds(job: Job, first: int) -> Bbox:
+    """The bounds of the level that such a pass reads, in the destination's coordinates."""
+    if first > 0:
+        return job.levels[first - 1].scale.bounds
+    if job.levels[0].factor == Vec.ones():
+        # A transfer: cells are counted from where the destination begins.
+        return job.levels[0].scale.bounds
+    return job.source.scale.bounds + job.translate
+
+
+def pass_levels(job: Job, first: int, stop: int) -> tuple[PassLevel, ...]:
+    """Levels [first, stop) with their factors from the level that is read."""
+    factor = Vec.ones()
+    levels = []
+    for number in range(first, stop):
+        level = job.levels[number]
+        factor = factor * level.factor
+        levels.append(PassLevel(number, level, factor, write_cell_of(level.scale)))
+    return tuple(levels)
+
+
+def make_pass(job: Job, number: int, spec: PassSpec, region: Bbox) -> Pass:
+    """The pass that ``spec`` describes over ``region`` (voxels of the level that it reads)."""
+    return Pass(
+        number,
+        base_bounds(job, spec.first),
+        pass_levels(job, spec.first, spec.stop),
+        ChunkGrid(region, spec.task_shape),
+    )

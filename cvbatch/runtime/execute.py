@@ -1,0 +1,231 @@
+"""From a job to its report: lock, prepare, the passes in turn, provenance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cvbatch.errors import MemoryBudgetError
+from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
+from cvbatch.formats.precomputed import add_processing
+from cvbatch.geometry import Bbox
+from cvbatch.memory import available_bytes, sweep_segments
+from cvbatch.metadata import Batch, Job
+from cvbatch.planner import Crew, Pass, Plan, cut, slab_bytes, task_shape, tasks_at_once
+from cvbatch.queues import LocalQueue
+from cvbatch.runtime.host import identity, now_text, worker_name
+from cvbatch.runtime.lock import RegionLock, acquire
+from cvbatch.runtime.prepare import prepare_destination
+from cvbatch.runtime.processes import ProcessWorkers
+from cvbatch.runtime.ranges import Ranges, runs_of
+from cvbatch.runtime.report import FailedTask, Report, TaskTotals
+from cvbatch.runtime.state import State, open_state
+from cvbatch.runtime.stop import StopFlag
+from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundings
+from cvbatch.runtime.tasks import peak_memory_bytes
+from cvbatch.runtime.workers import InlineWorkers, Workers
+from cvbatch.storage import open_store, parse_location
+from cvbatch.version import __version__
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a job is run; nothing here changes the bytes that it leaves."""
+
+    crew: Crew
+    state: str | None = None
+    tell: Subscriber = ignore
+    stop: StopFlag = field(default_factory=StopFlag)
+    retries: Retries = field(default_factory=Retries)
+
+
+def planned(job: Job, state: State, crew: Crew) -> Plan:
+    """The plan of a job: as it was cut at its first start, else for this crew. Nothing is written."""
+    found = state.read_job()
+    return Plan(*found) if found is not None else Plan(job, cut(job, crew))
+
+
+def tasks_done(plan: Plan, done: dict[int, Ranges]) -> int:
+    """How many tasks of a plan have receipts."""
+    return sum(len(each) - sum(b - a for a, b in missing_tasks(each, done)) for each in plan.passes)
+
+
+def missing_tasks(each: Pass, done: dict[int, Ranges]) -> list[tuple[int, int]]:
+    """The ranges of a pass's tasks that have no receipt."""
+    return done.get(each.number, Ranges(())).missing(len(each))
+
+
+def execute(job: Job, options: RunOptions) -> Report:
+    """Run a job, or what is left of it, to its end.
+
+    Raises errors of :class:`~cvbatch.errors.InputError` before anything is changed, and
+    :class:`~cvbatch.errors.InterruptedRun` when stopped. Tasks that fail are in the report.
+    """
+    begin = time.monotonic()
+    state = open_state(job, options.state)
+    plan = planned(job, state, options.crew)
+    before = tasks_done(plan, state.done())
+    result = _Result() if before == len(plan) else _work(plan, state, options, before)
+    done = before + result.progress.done
+    if done == len(plan):
+        _sign(plan)
+    return Report(
+        job=job.id,
+        tasks=TaskTotals(len(plan), done, len(result.progress.buried), result.skipped, before),
+        counts=result.progress.counts,
+        seconds=time.monotonic() - begin,
+        retries=result.progress.retries,
+        peak_memory_bytes=peak_memory_bytes() + result.peak_memory_bytes,
+        failures=tuple(FailedTask(each.task, each.box, each.errors[-1]) for each in result.progress.buried),
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What the passes of one run came to."""
+
+    progress: Progress = field(default_factory=Progress)
+    skipped: int = 0
+    peak_memory_bytes: int = 0
+
+
+def _work(plan: Plan, state: State, options: RunOptions, before: int) -> _Result:
+    processes = min(options.crew.processes, len(plan) - before)
+    _check_shared_memory(plan, processes)
+    sweep_segments()
+    with _lock(plan) as lock:
+        _prepare(plan, state)
+        options.tell(RunStarted(plan.job.id, len(plan), before, _voxels_left(plan, state.done()), processes))
+        with _workers(plan, processes) as workers, _supervisor(plan, workers, state, lock, options) as supervisor:
+            skipped = _run_passes(plan, supervisor, state, options)
+            return _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
+
+
+def _check_shared_memory(plan: Plan, processes: int) -> None:
+    """Raise :class:`MemoryBudgetError` where the segments of all workers have no room."""
+    room = available_bytes()
+    most = max(tasks_at_once(plan, each) * slab_bytes(plan.job, each.levels, task_shape(each)) for each in plan.passes)
+    if room is not None and processes * most > room:
+        raise MemoryBudgetError(
+            f"{processes} processes need {processes * most:,} bytes of shared memory and /dev/shm has {room:,} free. "
+            "Lower workers.processes or workers.memory, enlarge /dev/shm (docker: --shm-size), or free orphans "
+            "with `cvbatch shm sweep`"
+        )
+
+
+def _prepare(plan: Plan, state: State) -> None:
+    """Write what is written once; remove what an interrupted run left unfinished."""
+    if state.read_job() is not None:
+        open_store(plan.job.destination).sweep()
+    prepare_destination(plan.job)
+    state.write_job(plan.job, plan.spec)
+    for failure in state.failures():
+        state.clear_failure(failure.task)
+
+
+def _voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
+    """Voxels that are still to be read, taking all tasks of a pass for equal."""
+    left = 0
+    for each in plan.passes:
+        missing = sum(stop - start for start, stop in missing_tasks(each, done))
+        left += each.grid.bounds.volume() * missing // len(each)
+    return left
+
+
+@contextmanager
+def _lock(plan: Plan) -> Iterator[RegionLock]:
+    lock = acquire(plan)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _workers(plan: Plan, processes: int) -> Iterator[Workers]:
+    """Processes, or the calling one where a volume lives in its memory."""
+    urls = (plan.job.source.url, plan.job.destination)
+    inline = any(parse_location(url).protocol == "mem" for url in urls)
+    at_once = min(tasks_at_once(plan, each) for each in plan.passes)
+    workers: Workers = InlineWorkers(plan) if inline else ProcessWorkers(plan, processes, at_once)
+    clean = False
+    try:
+        yield workers
+        clean = True
+    finally:
+        workers.close(kill=not clean)
+
+
+@contextmanager
+def _supervisor(
+    plan: Plan, workers: Workers, state: State, lock: RegionLock, options: RunOptions
+) -> Iterator[Supervisor]:
+    name = worker_name()
+    document = {**identity(), "processes": options.crew.processes, "since": now_text()}
+
+    def heartbeat() -> None:
+        lock.renew()
+        state.beat(name, {**document, "seen": now_text()})
+
+    destination = open_store(plan.job.destination)
+    around = Surroundings(state, destination, options.tell, options.stop, heartbeat, options.retries)
+    supervisor = Supervisor(plan, workers, around)
+    try:
+        yield supervisor
+    finally:
+        supervisor.close()
+        state.leave(name)
+
+
+def _run_passes(plan: Plan, supervisor: Supervisor, state: State, options: RunOptions) -> int:
+    """Run the passes one after the other; how many tasks were skipped because what they read was not made."""
+    done = state.done()
+    not_made: list[Bbox] = []
+    all_skipped = 0
+    for each in plan.passes:
+        missing = {i for start, stop in missing_tasks(each, done) for i in range(start, stop)} if not_made else None
+        skipped = {each.grid.number(index) for box in not_made for index in each.grid.indices(box)}
+        if missing is not None:
+            skipped &= missing
+        all_skipped += len(skipped)
+        batches = _batches(plan, each, done, skipped)
+        options.tell(PassStarted(each.number, len(plan.passes), sum(map(len, batches))))
+        supervisor.run(LocalQueue(batches))
+        failed = {task.index for task in supervisor.progress.buried_tasks if task.pass_number == each.number}
+        not_made = [each.level_box(each.levels[-1], each.box(index)) for index in sorted(skipped | failed)]
+    return all_skipped
+
+
+def _batches(plan: Plan, each: Pass, done: dict[int, Ranges], skipped: set[int]) -> list[Batch]:
+    """What is left of a pass, by the message."""
+    without = Ranges.of([*done.get(each.number, Ranges(())).ranges, *runs_of(skipped)])
+    step = plan.spec.tasks_per_message
+    return [
+        Batch(plan.job.id, each.number, first, min(first + step, stop))
+        for start, stop in without.missing(len(each))
+        for first in range(start, stop, step)
+    ]
+
+
+def _sign(plan: Plan) -> None:
+    """Write into the destination's provenance what was done to it, once."""
+    job = plan.job
+    entry = {
+        "method": {
+            "task": f"cvbatch {job.kind}",
+            "job": job.id,
+            "version": __version__,
+            "source": job.source.url,
+            "destination": job.destination,
+            "region": job.region.to_list(),
+            "translate": list(job.translate),
+            "scales": [level.scale.key for level in job.levels],
+            "downsample": {"method": job.downsampling.method, "sparse": job.downsampling.sparse},
+            "compress": job.compress.name,
+        },
+        "by": worker_name().rsplit("-", 1)[0],
+        "date": now_text(),
+    }
+    add_processing(open_store(job.destination), entry, job.source.url)

@@ -1,0 +1,38 @@
+"""Who this process is, and whether another one lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from typing import Any
+
+
+def worker_name() -> str:
+    """``<host>-<pid>``: names a supervisor in receipts and under ``workers/``."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def now_text() -> str:
+    """The time in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def identity() -> dict[str, Any]:
+    """What tells a process from all others: a pid is used again, a pid and its start time are not."""
+    import psutil
+
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": psutil.Process(pid).create_time()}
+
+
+def surely_dead(process: dict[str, Any]) -> bool:
+    """Whether an :func:`identity` is of this host and its process is gone."""
+    import psutil
+
+    if process.get("host") != socket.gethostname():
+        return False
+    try:
+        return bool(psutil.Process(process["pid"]).create_time() != process["started"])
+    except psutil.NoSuchProcess:
+        return True

@@ -1,0 +1,108 @@
+"""One run at a time on a region of a destination."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cvbatch.errors import JobBusyError
+from cvbatch.geometry import Bbox
+from cvbatch.planner import Plan
+from cvbatch.runtime.host import identity, now_text, surely_dead
+from cvbatch.storage import Blob, Store, open_store
+
+FOLDER = ".cvbatch/locks/"
+LEASE_SECONDS = 300.0
+
+
+def locked_boxes(plan: Plan) -> dict[str, list[int]]:
+    """What a job writes: a box for the key of each scale."""
+    region, boxes = plan.job.region, {}
+    for each in plan.passes:
+        for level in each.levels:
+            boxes[level.level.scale.key] = each.level_box(level, region).to_list()
+        region = each.level_box(each.levels[-1], region)
+    return boxes
+
+
+@dataclass(frozen=True)
+class RegionLock:
+    """An object under ``.cvbatch/locks/`` of the destination that says who writes where, and until when."""
+
+    store: Store
+    key: str
+    document: dict[str, Any]
+    clock: Callable[[], float] = time.time
+
+    def renew(self) -> None:
+        """Say again that the run lives. Raises :class:`JobBusyError` where another run took over."""
+        found = self.store.get(self.key)
+        if found is not None and _load(found).get("owner") != self.document["owner"]:
+            raise JobBusyError(f"another run took over {self.store.url} while this one was not heard of")
+        self._write()
+
+    def _write(self) -> None:
+        document = {**self.document, "expires": self.clock() + LEASE_SECONDS}
+        self.store.put(self.key, Blob(_dump(document)), content_type="application/json")
+
+    def release(self) -> None:
+        self.store.delete(self.key)
+
+
+def acquire(plan: Plan, clock: Callable[[], float] = time.time) -> RegionLock:
+    """Lock what a plan writes.
+
+    Raises :class:`JobBusyError` that says who holds an overlapping region. Locks that have expired, or
+    whose process on this host is gone, don't count and are removed.
+    """
+    store = open_store(plan.job.destination)
+    boxes = locked_boxes(plan)
+    document = {"job": plan.job.id, "owner": identity(), "since": now_text(), "boxes": boxes}
+    lock = RegionLock(store, f"{FOLDER}{plan.job.id}.json", document, clock)
+    _remove_stale(store, clock)
+    if not store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS})):
+        raise JobBusyError(_busy(store, lock.key))
+    for key in store.list(FOLDER):
+        blob = store.get(key) if key != lock.key else None
+        if blob is not None and _overlaps(boxes, _load(blob).get("boxes", {})):
+            lock.release()
+            raise JobBusyError(_busy(store, key))
+    return lock
+
+
+def _remove_stale(store: Store, clock: Callable[[], float]) -> None:
+    for key in store.list(FOLDER):
+        blob = store.get(key)
+        found = _load(blob) if blob is not None else {}
+        if found.get("expires", 0) < clock() or surely_dead(found.get("owner", {})):
+            store.delete(key)
+
+
+def _overlaps(mine: dict[str, list[int]], theirs: dict[str, list[int]]) -> bool:
+    shared = mine.keys() & theirs.keys()
+    return any(Bbox.from_list(mine[key]).intersects(Bbox.from_list(theirs[key])) for key in shared)
+
+
+def _busy(store: Store, key: str) -> str:
+    blob = store.get(key)
+    found = _load(blob) if blob is not None else {}
+    owner = found.get("owner", {})
+    return (
+        f"{store.url}: job {found.get('job', '?')} has been writing to this region since {found.get('since', '?')}, "
+        f"process {owner.get('pid', '?')} on {owner.get('host', '?')}. Wait for it, or stop it first"
+    )
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _load(blob: Blob) -> dict[str, Any]:
+    try:
+        found = json.loads(bytes(blob.data))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,36 @@
+"""What is written once, before the first task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cvbatch.errors import DestinationMismatchError
+from cvbatch.formats.precomputed import read_info, write_info
+from cvbatch.metadata import Job, VolumeInfo
+from cvbatch.storage import open_store
+
+
+def prepare_destination(job: Job) -> None:
+    """Make the destination's ``info``, or append the scales that it lacks.
+
+    Raises :class:`DestinationMismatchError` where a scale of the job is there and is not what the job
+    was made for, because somebody changed it in the meantime.
+    """
+    store = open_store(job.destination)
+    wanted = tuple(level.scale for level in job.levels)
+    found = read_info(store)
+    if found is None:
+        write_info(store, VolumeInfo(job.voxel, wanted, {"@type": "neuroglancer_multiscale_volume"}))
+        return
+    missing = []
+    for scale in wanted:
+        mip = found.mip_at(scale.resolution)
+        if mip is None:
+            missing.append(scale)
+        elif found.scales[mip] != scale:
+            raise DestinationMismatchError(
+                f"{job.destination}: scale {scale.key} changed since the job was made: it is {found.scales[mip]}, "
+                f"the job writes {scale}"
+            )
+    if missing:
+        write_info(store, replace(found, scales=(*found.scales, *missing)))

@@ -1,0 +1,111 @@
+"""The contract of the workers that a supervisor has, and the simplest that fulfil it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cvbatch.counts import Counts
+from cvbatch.memory import Arena
+from cvbatch.metadata import Task
+from cvbatch.pipeline import Pools
+from cvbatch.planner import Plan
+from cvbatch.runtime.tasks import TaskRunner, run_task, try_begin
+
+
+@dataclass(frozen=True)
+class TaskError:
+    """Why an attempt at a task failed. ``suspect`` says that its worker died, perhaps because of another task."""
+
+    text: str
+    retryable: bool
+    traceback: str = ""
+    suspect: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one attempt: ``counts`` or ``error``."""
+
+    task: Task
+    counts: Counts | None
+    error: TaskError | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Death:
+    """A worker process that ended by itself."""
+
+    pid: int
+    cause: str
+
+
+class Workers(Protocol):
+    """Somebody who works on tasks."""
+
+    def can_take(self, alone: bool) -> bool:
+        """Whether a task could be given now; ``alone`` is one that no other may share a process with."""
+        ...
+
+    def give(self, task: Task, alone: bool) -> None:
+        """Hand over a task."""
+        ...
+
+    def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
+        """What happened since the last call; waits for something up to a time."""
+        ...
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The peaks of all processes so far, added up."""
+        ...
+
+    def close(self, kill: bool) -> None:
+        """End the workers; with ``kill`` in the middle of what they do."""
+        ...
+
+
+def outcome_from(message: dict[str, Any], job_id: str) -> Outcome:
+    """What a worker says of a task."""
+    counts, error = message.get("counts"), message.get("error")
+    return Outcome(
+        Task(job_id, *message["task"]),
+        Counts.from_json(counts) if counts is not None else None,
+        TaskError(**error) if error is not None else None,
+        message["seconds"],
+    )
+
+
+class InlineWorkers:
+    """Works in the calling process, one task after the other.
+
+    For ``mem://``, which lives in one process, and as the reference that all others must equal.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._arena = Arena(plan.job.id, plan.spec.memory)
+        self._pools = Pools.of(plan.spec.threads)
+        self._runner = TaskRunner(plan, self._pools, self._arena)
+        self._next: Task | None = None
+        self.peak_memory_bytes = 0
+
+    def can_take(self, alone: bool) -> bool:
+        return self._next is None
+
+    def give(self, task: Task, alone: bool) -> None:
+        self._next = task
+
+    def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
+        if self._next is None:
+            time.sleep(timeout_seconds)
+            return []
+        task, self._next = self._next, None
+        message = run_task(try_begin(self._runner, task), task, 0.0)
+        return [outcome_from(message, task.job_id)]
+
+    def close(self, kill: bool) -> None:
+        self._pools.__exit__(None, None, None)
+        self._arena.close()

@@ -1,0 +1,67 @@
+"""The contract of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The bytes of one object as they are stored.
+
+    ``encoding`` is what they are compressed with, as HTTP says it (``gzip``, ``br``, ``zstd``, …), or ``""``.
+    """
+
+    data: Buffer
+    encoding: str = ""
+
+
+class Store(Protocol):
+    """Objects under keys below one URL. Safe to use from several threads.
+
+    An object is either whole or not there. What is *absent* is a value (``None``, ``False``); what is
+    *forbidden* raises :class:`~cvbatch.errors.ForbiddenError`; what *failed* raises
+    :class:`~cvbatch.errors.StorageError`.
+    """
+
+    url: str
+
+    def get(self, key: str) -> Blob | None:
+        """The whole object, not decompressed, or None where there is none."""
+        ...
+
+    def get_range(self, key: str, start: int, stop: int) -> bytes | None:
+        """Bytes [start, stop) of the object as stored, fewer at its end, or None where there is none."""
+        ...
+
+    def put(self, key: str, blob: Blob, content_type: str = "application/octet-stream") -> None:
+        """Write the whole object, in place of what was there."""
+        ...
+
+    def create(self, key: str, data: Buffer) -> bool:
+        """Write the object only where there is none; whether it was written."""
+        ...
+
+    def delete(self, key: str) -> bool:
+        """Remove the object; whether the store knows that it was there."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """The keys that begin with ``prefix``, in no order."""
+        ...
+
+    def flush(self) -> None:
+        """Return when everything put so far, by any process of this machine, survives a loss of power."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what writers that died have left unfinished; how many there were."""
+        ...

@@ -1,0 +1,16 @@
+"""From a location to its store."""
+
+from __future__ import annotations
+
+from cvbatch.storage.base import Store
+from cvbatch.storage.local import LocalStore
+from cvbatch.storage.mem import MemoryStore
+from cvbatch.storage.url import Location, parse_location
+
+
+def open_store(location: Location | str) -> Store:
+    """The store at a location or URL. Nothing is read or written."""
+    place = parse_location(location) if isinstance(location, str) else location
+    if place.protocol == "mem":
+        return MemoryStore(place.path)
+    return LocalStore(place.path)
