@@ -42,41 +42,55 @@ class CompressedSegmentation:
         return dtype in (np.uint32, np.uint64)
 
     def encode(self, voxels: Voxels) -> Buffer:
+        channels = [self._encode_channel(voxels[:, :, :, channel]) for channel in range(voxels.shape[3])]
+        if len(channels) == 1:
+            return channels[0]
+        # The library dies of several channels. Offsets inside of a channel count from its beginning, so that
+        # channels can be joined: first a word for where each begins, then all of them without their own.
+        bodies = [channel[4:] for channel in channels]
+        sizes = [len(body) // 4 for body in bodies[:-1]]
+        starts = np.cumsum([len(channels), *sizes]).astype("<u4")
+        return starts.tobytes() + b"".join(bodies)
+
+    def _encode_channel(self, channel: Voxels) -> bytes:
         import compressed_segmentation
 
-        encoded: bytes = compressed_segmentation.compress(np.asfortranarray(voxels), self.block_size, order="F")
+        voxels = np.asfortranarray(channel[..., np.newaxis])
+        encoded: bytes = compressed_segmentation.compress(voxels, self.block_size, order="F")
         return encoded
 
     def decode(self, data: Buffer, layout: Layout) -> Voxels:
+        channels = layout.shape[3]
+        if len(data) % 4 or len(data) < 4 * channels:
+            raise DecodingError(f"{len(data)} bytes are not the 32-bit words of {channels} channels")
+        starts = np.frombuffer(data, "<u4", count=channels).tolist()
+        single = Layout((*layout.shape[:3], 1), layout.dtype)
+        parts = [self._decode_channel(data, start, single) for start in starts]
+        return parts[0] if channels == 1 else np.concatenate(parts, axis=3)
+
+    def _decode_channel(self, data: Buffer, start: int, layout: Layout) -> Voxels:
         import compressed_segmentation
 
-        self._check(data, layout)
+        blocks = int(np.prod([-(-n // b) for n, b in zip(layout.shape, self.block_size, strict=False)]))
+        body = np.frombuffer(data, "<u4")[start:]
+        if len(body) < 2 * blocks:
+            raise DecodingError(f"the headers of {blocks} blocks don't fit into {4 * len(body)} bytes")
+        self._check_blocks(body, blocks, layout.dtype.itemsize // 4)
+        alone = bytes(data) if start == 1 else b"\1\0\0\0" + body.tobytes()
         try:
             voxels: Voxels = compressed_segmentation.decompress(
-                bytes(data), layout.shape, layout.dtype, self.block_size, order="F"
+                alone, layout.shape, layout.dtype, self.block_size, order="F"
             )
         except Exception as error:  # The library raises bare exceptions of its own.
             raise DecodingError(f"not compressed_segmentation: {error}") from error
         return voxels.reshape(layout.shape, order="F")
 
-    def _check(self, data: Buffer, layout: Layout) -> None:
-        """Refuse what would make the C code read outside of ``data``.
-
-        A chunk is 32-bit words: an offset for each channel, and there, for each block, a header of two
-        words: table offset (24 bits) and bits a voxel (8 bits), then the offset of its values.
-        """
-        if len(data) % 4:
-            raise DecodingError(f"{len(data)} bytes are not whole 32-bit words")
-        words = np.frombuffer(data, "<u4")
-        blocks = int(np.prod([-(-n // b) for n, b in zip(layout.shape, self.block_size, strict=False)]))
-        for channel in range(layout.shape[3]):
-            start = int(words[channel]) if channel < len(words) else len(words)
-            body = words[start:]
-            if len(body) < 2 * blocks:
-                raise DecodingError(f"the headers of {blocks} blocks don't fit into {len(data)} bytes")
-            self._check_blocks(body, blocks, layout.dtype.itemsize // 4)
-
     def _check_blocks(self, body: Voxels, blocks: int, words_a_label: int) -> None:
+        """Refuse what would make the C code read outside of ``body``, the words of one channel.
+
+        It begins with a header of two words for each block: the offset of its table (24 bits) and its bits a
+        voxel (8 bits), then the offset of its values.
+        """
         headers = body[: 2 * blocks].reshape(blocks, 2).astype(np.int64)
         tables, bits, values = headers[:, 0] & 0xFFFFFF, headers[:, 0] >> 24, headers[:, 1]
         if not np.isin(bits, (0, 1, 2, 4, 8, 16, 32)).all():

@@ -11,7 +11,7 @@ import numpy as np
 
 from cvbatch.codecs.base import Buffer, Layout, Voxels
 from cvbatch.codecs.images import from_picture, to_picture
-from cvbatch.errors import DecodingError, UnsupportedFormatError
+from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -47,7 +47,10 @@ class Png:
         picture = to_picture(voxels)
         if picture.shape[2] == 1:
             picture = picture[:, :, 0]
-        encoded: bytes | bytearray = imagecodecs.png_encode(picture, level=self.level)
+        try:
+            encoded: bytes | bytearray = imagecodecs.png_encode(picture, level=self.level, out=_most_bytes(picture))
+        except imagecodecs.PngError as error:
+            raise EncodingError(f"png: {error}") from error
         return encoded
 
     def decode(self, data: Buffer, layout: Layout) -> Voxels:
@@ -65,3 +68,12 @@ class Png:
         except (imagecodecs.PngError, ValueError) as error:
             raise DecodingError(f"not a png: {error}") from error
         return from_picture(picture, layout)
+
+
+def _most_bytes(picture: Voxels) -> int:
+    """Room for any png of this picture: a filter byte a row, and what zlib and png put round the data.
+
+    imagecodecs makes too little room for narrow pictures of noise if it isn't told.
+    """
+    rows: int = picture.nbytes + picture.shape[0]
+    return rows + rows // 256 + 4096

@@ -33,6 +33,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "queue": QueueConfig,
     "workers": WorkersConfig,
 }
+# A text in place of a mapping is the value of this key, or of ``path``.
+SHORT_FOR: Mapping[str, str] = {"queue": "url", "encoding": "name"}
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,7 @@ def _override(value: dict[str, Any], origin: Origin, override: str) -> tuple[dic
     inner = value
     for part in path[:-1]:
         if not isinstance(inner.get(part), dict):
-            # A URL alone is short for a mapping with a path.
-            inner[part] = {"path": inner[part]} if isinstance(inner.get(part), str) else {}
+            inner[part] = {SHORT_FOR.get(part, "path"): inner[part]} if isinstance(inner.get(part), str) else {}
         inner = inner[part]
     try:
         inner[path[-1]] = yaml.safe_load(text)

@@ -27,12 +27,11 @@ class Origin:
         return Problem(self._where(path), ".".join(map(str, path)), message)
 
     def _where(self, path: KeyPath) -> str:
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.overridden:
-                return "--set"
-            if path[:length] in self.lines:
-                return f"{self.name}:{self.lines[path[:length]]}"
-        return self.name
+        around = [path[:length] for length in range(len(path), 0, -1)]
+        if any(key in self.overridden for key in around):
+            return "--set"
+        lines = [self.lines[key] for key in around if key in self.lines]
+        return f"{self.name}:{lines[0]}" if lines else self.name
 
 
 def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Origin]:

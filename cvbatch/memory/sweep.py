@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvbatch.liveness import process_lives
 from cvbatch.memory.segment import PREFIX
 
 FOLDER = Path("/dev/shm")
@@ -45,23 +46,13 @@ def _inspect(path: Path, unlink_orphan: bool) -> SegmentInfo | None:
         status = os.fstat(handle)
         owned = _is_locked(handle)
         # A segment without pages was made a moment ago, and its owner is about to lock it.
-        owned = owned or (status.st_size == 0 and _process_lives(int(match[1])))
+        owned = owned or (status.st_size == 0 and process_lives(int(match[1])))
         if unlink_orphan and not owned:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
     finally:
         os.close(handle)
     return SegmentInfo(path.name, status.st_blocks * 512, int(match[1]), owned)
-
-
-def _process_lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def list_segments() -> list[SegmentInfo]:

@@ -83,7 +83,7 @@ def _sums_along_x(voxels: Voxels, factor: int, dtype: np.dtype[Any]) -> Voxels:
         # Two neighbours seen as one number of twice the width: its halves are added without strided access.
         pairs = voxels.view(dtype)
         bits = dtype.type(8 * voxels.dtype.itemsize)
-        low = pairs & dtype.type((1 << int(bits)) - 1)
+        low: Voxels = pairs & dtype.type((1 << int(bits)) - 1)
         low += pairs >> bits
         return low
     return _add_strided([voxels[..., dx::factor].astype(dtype) for dx in range(factor)])

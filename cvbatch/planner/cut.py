@@ -59,13 +59,20 @@ def _next_pass(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
         possible = len(ChunkGrid(region, write_unit(levels[:1])))
         if fits and len(ChunkGrid(region, unit)) >= min(least_tasks, possible):
             return PassSpec(first, stop, _task_shape(job, levels, region, crew))
-    levels = pass_levels(job, first, first + 1)
-    unit = write_unit(levels)
     raise MemoryBudgetError(
-        f"workers.memory is {crew.memory:,} bytes; the smallest task, {unit.minimum(region.size())} voxels, "
-        f"needs {_projected(job, levels, unit, region, crew, tasks_at_once=1):,}. Give at least that, "
-        f"fewer workers.threads than {crew.threads}, or smaller chunks"
+        f"workers.memory is {crew.memory:,} bytes; the largest of the smallest tasks possible needs "
+        f"{least_memory(job, crew):,}. Give at least that, fewer workers.threads than {crew.threads}, or smaller chunks"
     )
+
+
+def least_memory(job: Job, crew: Crew) -> int:
+    """The least budget with which the job can be cut: one level a pass, one write unit a task."""
+    region, least = job.region, 0
+    for number in range(len(job.levels)):
+        levels = pass_levels(job, number, number + 1)
+        least = max(least, _projected(job, levels, write_unit(levels), region, crew, tasks_at_once=1))
+        region = make_pass(job, number, PassSpec(number, number + 1, Vec.ones()), region).level_box(levels[0], region)
+    return least
 
 
 def _projected(

@@ -95,12 +95,16 @@ def _work(plan: Plan, state: State, options: RunOptions, before: int) -> _Result
     processes = min(options.crew.processes, len(plan) - before)
     _check_shared_memory(plan, processes)
     sweep_segments()
+    resumed = state.read_job() is not None
     with _lock(plan) as lock:
         _prepare(plan, state)
         options.tell(RunStarted(plan.job.id, len(plan), before, _voxels_left(plan, state.done()), processes))
         with _workers(plan, processes) as workers, _supervisor(plan, workers, state, lock, options) as supervisor:
             skipped = _run_passes(plan, supervisor, state, options)
-            return _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
+        if resumed or supervisor.progress.deaths:
+            # Whoever was killed in the middle of a file has left it behind.
+            open_store(plan.job.destination).sweep()
+        return _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
 
 
 def _check_shared_memory(plan: Plan, processes: int) -> None:
@@ -116,9 +120,7 @@ def _check_shared_memory(plan: Plan, processes: int) -> None:
 
 
 def _prepare(plan: Plan, state: State) -> None:
-    """Write what is written once; remove what an interrupted run left unfinished."""
-    if state.read_job() is not None:
-        open_store(plan.job.destination).sweep()
+    """Write what is written once, and forget the failures of earlier runs: their tasks are tried again."""
     prepare_destination(plan.job)
     state.write_job(plan.job, plan.spec)
     for failure in state.failures():

@@ -7,6 +7,8 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
+from cvbatch.liveness import process_lives
+
 
 def worker_name() -> str:
     """``<host>-<pid>``: names a supervisor in receipts and under ``workers/``."""
@@ -28,11 +30,6 @@ def identity() -> dict[str, Any]:
 
 def surely_dead(process: dict[str, Any]) -> bool:
     """Whether an :func:`identity` is of this host and its process is gone."""
-    import psutil
-
     if process.get("host") != socket.gethostname():
         return False
-    try:
-        return bool(psutil.Process(process["pid"]).create_time() != process["started"])
-    except psutil.NoSuchProcess:
-        return True
+    return not process_lives(process["pid"], process["started"])

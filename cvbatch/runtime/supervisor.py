@@ -42,6 +42,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     done: int = 0
     retries: int = 0
+    deaths: int = 0
     buried: list[Failure] = field(default_factory=list)
     buried_tasks: list[Task] = field(default_factory=list)
 
@@ -142,6 +143,7 @@ class Supervisor:
 
     def _note(self, happened: Outcome | Death) -> None:
         if isinstance(happened, Death):
+            self.progress.deaths += 1
             self._around.tell(WorkerDied(happened.pid, happened.cause))
             return
         task = happened.task

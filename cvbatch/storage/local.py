@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cvbatch.errors import ForbiddenError, StorageError
+from cvbatch.liveness import process_lives
 from cvbatch.storage.base import Blob, Buffer
 
 EXTENSIONS = {"": "", "gzip": ".gz", "br": ".br", "zstd": ".zstd", "xz": ".xz", "bzip2": ".bz2"}
@@ -207,10 +208,4 @@ class LocalStore:
         *_, host, pid, _serial, _suffix = name.split(".")
         if host != socket.gethostname().replace(".", "-"):
             return True
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return process_lives(int(pid))

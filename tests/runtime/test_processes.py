@@ -1,0 +1,287 @@
+"""Jobs with worker processes on files: the same bytes, whatever happens on the way."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from volumes import files, noise, write_volume
+
+from cvbatch import load_config, run
+from cvbatch.errors import InterruptedRun, JobBusyError, MemoryBudgetError, StateError
+from cvbatch.events import TaskDone, TaskFailed, WorkerDied
+from cvbatch.memory import list_segments, sweep_segments
+from cvbatch.runtime import StopFlag
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A source with 64 chunks, and the files that an undisturbed transfer of it leaves."""
+    write_volume(f"file://{tmp_path}/a", noise((128, 128, 64)), chunk_size=(32, 32, 16))
+    run(config(tmp_path, "undisturbed"))
+    return tmp_path
+
+
+def config(folder: Path, name: str, **keys) -> dict:
+    return {
+        "job": "transfer",
+        "source": f"file://{folder}/a",
+        "destination": {"path": f"file://{folder}/{name}", "chunk_size": [16, 16, 8]},
+        "downsample": {"mips": 2},
+        "workers": {"processes": 2},
+        **keys,
+    }
+
+
+def without_provenance(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Provenance says when and where to: the one file that may differ."""
+    return {name: data for name, data in found.items() if name != "provenance"}
+
+
+def same_files(folder: Path, name: str) -> bool:
+    found, expected = without_provenance(files(folder / name)), without_provenance(files(folder / "undisturbed"))
+    assert found.keys() == expected.keys()
+    return found == expected
+
+
+def no_segments_of(pid: int) -> bool:
+    return all(segment.owner != pid for segment in list_segments())
+
+
+def test_a_finished_job_does_nothing(volume):
+    first = run(config(volume, "b"))
+    stamps = {path: path.stat().st_mtime_ns for path in (volume / "b").rglob("*")}
+    second = run(config(volume, "b"))
+    assert first.complete
+    assert second.tasks.done_before == second.tasks.total == first.tasks.total
+    assert second.counts.chunks_read == second.counts.chunks_written == 0
+    assert {path: path.stat().st_mtime_ns for path in (volume / "b").rglob("*")} == stamps
+    assert same_files(volume, "b")
+
+
+def test_the_number_of_processes_and_threads_changes_nothing(volume):
+    for number, workers in enumerate([{"processes": 1}, {"processes": 3, "threads": 2}, {"memory": "70MiB"}]):
+        run(config(volume, f"b{number}", workers=workers))
+        assert same_files(volume, f"b{number}")
+
+
+def test_a_dead_worker_is_replaced_and_named(volume):
+    # given a run whose first worker to answer is killed
+    events, killed = [], []
+
+    def tell(event):
+        events.append(event)
+        if isinstance(event, TaskDone) and not killed:
+            killed.append(kill_a_child_of(os.getpid()))
+
+    report = run(config(volume, "b"), tell)
+    # then all is done, and the log says who died of what
+    assert report.complete
+    assert same_files(volume, "b")
+    deaths = [event for event in events if isinstance(event, WorkerDied)]
+    assert [death.pid for death in deaths] == killed
+    assert "SIGKILL" in deaths[0].cause
+    assert no_segments_of(killed[0])
+
+
+def kill_a_child_of(pid: int) -> int:
+    import psutil
+
+    child = psutil.Process(pid).children()[0]
+    child.kill()
+    return child.pid
+
+
+def test_tasks_that_kill_their_worker_are_buried_and_the_rest_is_done(volume, monkeypatch):
+    # given a decoder that dies of one chunk, as a C library might: a sitecustomize in the workers
+    poison = volume / "poison"
+    poison.mkdir()
+    (poison / "sitecustomize.py").write_text(POISON)
+    monkeypatch.syspath_prepend(str(poison))
+    events = []
+    report = run(config(volume, "b", queue={"url": "local", "max_attempts": 2}), events.append)
+    # then the task that reads it is given up, with the signal in its error, and others are not
+    assert not report.complete
+    assert report.tasks.failed == 1
+    assert "SIGSEGV" in report.failures[0].error
+    assert any(isinstance(event, TaskFailed) and event.buried for event in events)
+    assert report.tasks.done + report.tasks.skipped + 1 == report.tasks.total
+
+
+POISON = """
+import os, signal
+from cvbatch.storage.local import LocalStore
+get = LocalStore.get
+def poisoned(self, key):
+    if "/a" in self.url and key.endswith("/0-32_0-32_0-16"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return get(self, key)
+LocalStore.get = poisoned
+"""
+
+
+def test_errors_that_pass_are_tried_again(volume, monkeypatch):
+    # given a store that fails each worker once
+    (volume / "flaky").mkdir()
+    (volume / "flaky" / "sitecustomize.py").write_text(FLAKY)
+    monkeypatch.syspath_prepend(str(volume / "flaky"))
+    report = run(config(volume, "b"))
+    assert report.complete
+    assert report.retries >= 1
+    assert same_files(volume, "b")
+
+
+FLAKY = """
+from cvbatch.errors import StorageError
+from cvbatch.storage.local import LocalStore
+get, failed = LocalStore.get, []
+def flaky(self, key):
+    if not failed and "/a" in self.url and "0-32" in key:
+        failed.append(key)
+        raise StorageError("a cable was loose")
+    return get(self, key)
+LocalStore.get = flaky
+"""
+
+
+def test_asked_once_to_stop_it_finishes_what_it_began(volume):
+    stop = StopFlag()
+
+    def tell(event):
+        if isinstance(event, TaskDone):
+            stop.requests = 1
+
+    with pytest.raises(InterruptedRun):
+        run(config(volume, "b"), tell, stop)
+    # then what was done has receipts, and the rest is done by the next run
+    report = run(config(volume, "b"))
+    assert report.complete
+    assert report.tasks.done_before >= 1
+    assert same_files(volume, "b")
+
+
+def test_asked_twice_to_stop_it_ends_at_once(volume):
+    stop = StopFlag()
+
+    def tell(event):
+        if isinstance(event, TaskDone):
+            stop.requests = 2
+
+    with pytest.raises(InterruptedRun):
+        run(config(volume, "b"), tell, stop)
+    assert run(config(volume, "b")).complete
+    assert same_files(volume, "b")
+
+
+SCRIPT = """
+import json, sys
+from cvbatch import run
+run(json.loads(sys.argv[1]), tell=lambda event: print(type(event).__name__, flush=True))
+"""
+
+
+def start(folder: Path, name: str) -> subprocess.Popen[str]:
+    """A run in a program of its own, without a guard round its main part; it tells its events."""
+    command = [sys.executable, "-c", SCRIPT, json.dumps(config(folder, name))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_and_continued_gives_the_same_bytes(volume, seed):
+    # given a run that is killed at a random moment
+    moment = np.random.default_rng([seed, os.getpid()]).integers(0, 12)
+    process = start(volume, "b")
+    for _ in range(moment):
+        process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    # then no file with its final name is partial
+    undisturbed = files(volume / "undisturbed")
+    for name, data in files(volume / "b").items():
+        assert name.endswith(".cvbpart") or name == "provenance" or data == undisturbed[name]
+    # and the next run goes on at once, to the same bytes, without a trace of the first
+    assert run(config(volume, "b")).complete
+    assert same_files(volume, "b")
+    sweep_segments()
+    assert not [segment for segment in list_segments() if not segment.owned]
+
+
+def test_receipts_cover_each_task_once(volume):
+    run(config(volume, "b"))
+    (state,) = [path for path in (volume / "b/.cvbatch").iterdir() if path.name != "locks"]
+    ranges = sorted(tuple(map(int, path.stem.split("-"))) for path in (state / "receipts").iterdir())
+    for (number, _, stop), (next_number, start, _) in itertools.pairwise(ranges):
+        assert start == (stop if next_number == number else 0)
+
+
+def test_two_runs_of_one_job_do_not_meet(volume):
+    # given a run that has begun
+    process = start(volume, "b")
+    assert process.stdout.readline().strip() == "RunStarted"
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(JobBusyError, match=str(process.pid)):
+            run(config(volume, "b"))
+        # nor two jobs that write into the same chunks
+        with pytest.raises(JobBusyError):
+            run(config(volume, "b", background=3))
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.stdout.read()
+        process.stdout.close()
+        assert process.wait() == 0
+    assert same_files(volume, "b")
+
+
+def test_a_state_directory_belongs_to_one_job(volume):
+    state = f"file://{volume}/state"
+    run(config(volume, "b", state=state))
+    with pytest.raises(StateError, match="give this one a state of its own"):
+        run(config(volume, "c", state=state))
+
+
+def test_a_job_keeps_how_it_was_cut(volume):
+    from cvbatch import plan
+
+    run(config(volume, "b"))
+    assert plan(config(volume, "b", workers={"processes": 9})).spec == plan(config(volume, "b")).spec
+
+
+def test_too_little_memory_is_told_before_anything_is_written(volume):
+    with pytest.raises(MemoryBudgetError, match=r"needs [\d,]+"):
+        run(config(volume, "b", workers={"memory": 1000}))
+    assert not (volume / "b").exists()
+
+
+def test_works_in_a_thread(volume):
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(run(load_config(config(volume, "b")))), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert reports[0].complete
+    assert same_files(volume, "b")
+
+
+def test_provenance_says_what_was_done(volume):
+    report = run(config(volume, "b"))
+    document = json.loads((volume / "b/provenance").read_text())
+    assert [entry["method"]["job"] for entry in document["processing"]] == [report.job]
+    assert document["sources"] == [f"file://{volume}/a"]
+
+
+def test_the_report_adds_up(volume):
+    report = run(config(volume, "b")).to_json()
+    assert report["chunks"]["written"] == sum("_" in name and name.endswith(".gz") for name in files(volume / "b"))
+    assert report["bytes"]["written"] == sum(
+        len(data) for name, data in files(volume / "b").items() if name.endswith(".gz")
+    )
+    assert report["tasks"]["total"] == report["tasks"]["done"] > 1
+    assert report["peak_memory_bytes"] > 0
+    assert set(report["stages"]) == {"fetch", "decode", "paint", "downsample", "encode", "store"}
