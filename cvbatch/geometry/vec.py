@@ -100,7 +100,7 @@ class Vec(tuple[int, ...]):
     def z(self) -> int:
         return self[2]
 
-    def __getnewargs__(self) -> tuple[int, ...]:  # type: ignore[override] # pickle and copy call Vec(*these)
+    def __getnewargs__(self) -> tuple[int, ...]:  # pickle and copy call Vec(*these)
         return tuple(self)
 
     def __repr__(self) -> str:

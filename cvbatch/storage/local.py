@@ -10,6 +10,7 @@ import ctypes
 import errno
 import itertools
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -45,7 +46,8 @@ class LocalStore:
         self.url = f"file://{root}"
         self._root = root
         self._mode = 0o666 & ~current_umask()
-        self._serial = itertools.count()
+        # From a random number on, so that two stores of one process don't write to one temporary name.
+        self._serial = itertools.count(secrets.randbits(48))
         # Tells whose unfinished file it is, so that the living are left alone by `sweep`.
         self._writer = f"{socket.gethostname().replace('.', '-')}.{os.getpid()}"
 
@@ -129,6 +131,8 @@ class LocalStore:
         return partial
 
     def create(self, key: str, data: Buffer) -> bool:
+        if self.exists(key):  # Perhaps under an extension, where the link below would not meet it.
+            return False
         path = self._path(key)
         partial = self._write_partial(path, data)
         try:
@@ -160,7 +164,9 @@ class LocalStore:
         for name in self._files(prefix):
             if not name.endswith(PARTIAL):
                 stem, extension = os.path.splitext(name)
-                yield stem if extension in ENCODINGS else name
+                key = stem if extension in ENCODINGS else name
+                if key.startswith(prefix):
+                    yield key
 
     def _files(self, prefix: str) -> Iterator[str]:
         """Paths relative to the root that begin with ``prefix``; only folders that can hold one are read."""
