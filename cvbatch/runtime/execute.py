@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cvbatch.errors import MemoryBudgetError
+from cvbatch.errors import InputError, MemoryBudgetError, StorageError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
 from cvbatch.formats.precomputed import add_processing
 from cvbatch.geometry import Bbox
@@ -138,7 +138,10 @@ def _voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
 
 @contextmanager
 def _lock(plan: Plan) -> Iterator[RegionLock]:
-    lock = acquire(plan)
+    try:
+        lock = acquire(plan)
+    except StorageError as error:
+        raise InputError(f"the destination can't be written to: {error}") from error
     try:
         yield lock
     finally:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
+from cvbatch.errors import WorkerDiedError
 from cvbatch.memory import sweep_segments
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import job_document
@@ -25,6 +26,7 @@ from cvbatch.planner import Plan
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
 PATIENCE_SECONDS = 5.0
+MOST_DEATHS_IN_A_ROW = 20
 
 
 def oom_kills() -> int:
@@ -42,7 +44,8 @@ def start_process(arguments: list[str], inherited: int) -> subprocess.Popen[byte
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     # -P: without the working directory, where a user's numpy.py may lie.
     command = [sys.executable, "-P", "-m", *arguments]
-    return subprocess.Popen(command, pass_fds=[inherited], stdin=subprocess.DEVNULL, env=environment)
+    # What a library prints must not get between the caller's results on standard output.
+    return subprocess.Popen(command, pass_fds=[inherited], stdin=subprocess.DEVNULL, stdout=2, env=environment)
 
 
 @dataclass
@@ -73,7 +76,11 @@ class _Process:
 
     def cause_of_death(self) -> str:
         """What ended the process, in words."""
-        code = self.process.wait(PATIENCE_SECONDS)
+        try:
+            code = self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
         if code >= 0:
             return f"worker process {self.process.pid} ended with status {code}"
         name = signal.Signals(-code).name
@@ -89,6 +96,7 @@ class ProcessWorkers:
         self._plan = plan
         self._tasks_at_once = tasks_at_once
         self._peaks_of_the_dead = 0
+        self._deaths_in_a_row = 0
         self._processes = [_Process.start(plan) for _ in range(processes)]
 
     def _free(self, alone: bool) -> _Process | None:
@@ -117,6 +125,7 @@ class ProcessWorkers:
             except (EOFError, OSError):
                 happened += self._bury(worker)
                 continue
+            self._deaths_in_a_row = 0
             outcome = outcome_from(message, self._plan.job.id)
             worker.peak_memory_bytes = message["peak_memory_bytes"]
             worker.tasks.remove(outcome.task)
@@ -124,8 +133,14 @@ class ProcessWorkers:
         return happened
 
     def _bury(self, worker: _Process) -> list[Outcome | Death]:
-        """Put another process in the place of a dead one; its tasks are suspects, each of them."""
+        """Put another process in the place of a dead one; its tasks are suspects, each of them.
+
+        Raises :class:`WorkerDiedError` where one dies after the other and nothing gets done.
+        """
         cause = worker.cause_of_death()
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
+            raise WorkerDiedError(f"{self._deaths_in_a_row} workers died one after the other, the last one so: {cause}")
         worker.connection.close()
         sweep_segments()
         self._peaks_of_the_dead += worker.peak_memory_bytes

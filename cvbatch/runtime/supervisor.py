@@ -99,8 +99,7 @@ class Supervisor:
         self._land(queue, everything=True)
         self._finish_writing()
         raise InterruptedRun(
-            f"stopped with {len(self._plan) - self.progress.done} of {len(self._plan)} tasks not done in this run; "
-            "run the same again to go on"
+            f"stopped on request after {self.progress.done} tasks; run the same again to go on with the rest"
         )
 
     def close(self) -> None:

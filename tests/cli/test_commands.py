@@ -159,7 +159,7 @@ def test_a_polite_signal_ends_with_130_and_can_be_resumed(folder, number):
     _, said = process.communicate(timeout=60)
     # then what had begun is finished, nothing is left behind, and the rest is done later
     assert process.returncode == 130, said
-    assert "run the same again to go on" in said
+    assert "run the same again to go on with the rest" in said
     assert not [segment for segment in list_segments() if not segment.owned]
     again = cvbatch("resume", "job.yaml", "--set", "destination.chunk_size=[4,4,4]", cwd=folder)
     assert again.returncode == 0, again.stderr
