@@ -84,7 +84,7 @@ def _words(event: Event) -> str | None:
     if isinstance(event, WorkerDied):
         return f"{event.cause}; another one takes its place"
     if isinstance(event, StopRequested):
-        return f"finishing {event.running} tasks that have begun; Ctrl-C again ends at once"
+        return f"finishing the tasks that have begun ({event.running}); Ctrl-C again ends at once"
     return None
 
 

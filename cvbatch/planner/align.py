@@ -42,12 +42,12 @@ def aligned_region(job: Job, align: str) -> Bbox:
         for name, box, fits in (("smaller", smaller, not smaller.empty()), ("larger", larger, possible))
         if fits
     ]
+    remedy = (
+        f"Aligned are: {', '.join(choices)}; or set destination.align to expand or shrink"
+        if choices
+        else "No aligned box is near: give the destination smaller chunks, or fewer mips"
+    )
     raise AlignmentError(
-        f"region {job.region - job.translate} (voxels of the source) is not on the destination's grid: boxes of "
-        f"{grid.cell} voxels that begin at {grid.bounds.minpt} are written as a whole. "
-        + (
-            f"Aligned are: {', '.join(choices)}; or set destination.align to expand or shrink"
-            if choices
-            else "No aligned box is near: give the destination smaller chunks, or fewer mips"
-        )
+        f"{job.region - job.translate} is not on the destination's grid: boxes of {grid.cell} voxels, counted from "
+        f"{grid.bounds.minpt - job.translate}, are written as a whole. {remedy}"
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cvbatch.errors import InputError, MemoryBudgetError, StorageError
+from cvbatch.errors import InputError, MemoryBudgetError, StateError, StorageError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
-from cvbatch.formats.precomputed import add_processing
+from cvbatch.formats.precomputed import add_processing, read_info
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Batch, Job
@@ -67,6 +67,11 @@ def execute(job: Job, options: RunOptions) -> Report:
     state = open_state(job, options.state)
     plan = planned(job, state, options.crew)
     before = tasks_done(plan, state.done())
+    if before and read_info(open_store(job.destination)) is None:
+        raise StateError(
+            f"{state.store.url} says that {before} tasks are done, but {job.destination} has no info: the volume was "
+            "removed. Remove the state too, to start from the beginning"
+        )
     result = _Result() if before == len(plan) else _work(plan, state, options, before)
     done = before + result.progress.done
     if done == len(plan):

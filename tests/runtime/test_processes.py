@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from volumes import files, noise, write_volume
 
 from cvbatch import load_config, run
-from cvbatch.errors import InterruptedRun, JobBusyError, MemoryBudgetError, StateError
+from cvbatch.errors import InputError, InterruptedRun, JobBusyError, MemoryBudgetError, StateError, WorkerDiedError
 from cvbatch.events import TaskDone, TaskFailed, WorkerDied
 from cvbatch.memory import list_segments, sweep_segments
 from cvbatch.runtime import StopFlag
@@ -245,6 +246,38 @@ def test_a_state_directory_belongs_to_one_job(volume):
     run(config(volume, "b", state=state))
     with pytest.raises(StateError, match="give this one a state of its own"):
         run(config(volume, "c", state=state))
+
+
+def test_a_destination_that_was_removed_is_not_taken_for_done(volume):
+    state = f"file://{volume}/state"
+    run(config(volume, "b", state=state))
+    shutil.rmtree(volume / "b")
+    with pytest.raises(StateError, match="the volume was removed"):
+        run(config(volume, "b", state=state))
+
+
+def test_a_destination_that_cannot_be_written_to_is_an_input_error(volume):
+    (volume / "file").write_text("not a folder")
+    with pytest.raises(InputError, match="can't be written to"):
+        run(config(volume, "file"))
+
+
+def test_workers_that_only_die_end_the_run(volume, monkeypatch):
+    (volume / "dead").mkdir()
+    (volume / "dead" / "sitecustomize.py").write_text("import os, sys\nif 'cvbatch' in str(sys.orig_argv): os._exit(3)")
+    monkeypatch.syspath_prepend(str(volume / "dead"))
+    with pytest.raises(WorkerDiedError, match="ended with status 3"):
+        run(config(volume, "b", queue={"url": "local", "max_attempts": 100}))
+
+
+def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
+    # given a process that the kernel killed, as its count of such kills says
+    from cvbatch.runtime import processes
+
+    child = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+    monkeypatch.setattr(processes, "oom_kills", lambda: 1)
+    worker = processes._Process(child, None, oom_kills=0)
+    assert "memory ran out" in worker.cause_of_death()
 
 
 def test_a_job_keeps_how_it_was_cut(volume):
