@@ -29,7 +29,7 @@ def mean(voxels: Voxels, factor: Vec, background: int, out: Voxels) -> None:
     if voxels.dtype.itemsize == 8:
         quotients = cell_sums(voxels // count, factor, voxels.dtype)
         remainders = cell_sums(voxels % count, factor, voxels.dtype)
-        out[...] = quotients + rounded(remainders, count)
+        out[...] = _rounded_up(quotients, remainders, voxels.dtype.type(count))
         return
     # Infinities of both signs in one cell make a NaN, as they should, and no warning.
     with np.errstate(invalid="ignore"):
@@ -106,7 +106,7 @@ def sparse_mean(voxels: Voxels, factor: Vec, background: int, out: Voxels) -> No
         means = _sparse_mean_64(voxels, there, factor, divisors)
     else:
         sums = cell_sums(np.where(there, voxels, voxels.dtype.type(0)), factor, WIDER[voxels.dtype])
-        means = _rounded_each(sums, divisors.astype(sums.dtype))
+        means = _rounded_up(np.zeros_like(sums), sums, divisors.astype(sums.dtype))
     out[...] = np.where(counts > 0, means, voxels.dtype.type(background))
 
 
@@ -118,14 +118,16 @@ def _sparse_mean_64(voxels: Voxels, there: Voxels, factor: Vec, divisors: Voxels
         values = np.where(is_there, view, voxels.dtype.type(0))
         quotients += values // counts
         remainders += values % counts
-    quotients += _rounded_each(remainders, counts)
-    return quotients
+    return _rounded_up(quotients, remainders, counts)
 
 
-def _rounded_each(sums: Voxels, counts: Voxels) -> Voxels:
-    """``sums / counts`` to the nearest integer, half to even, each by its own count."""
-    quotients: Voxels = sums // counts
-    twice = (sums - quotients * counts) * 2
-    up = (twice > counts) | ((twice == counts) & (quotients & 1).astype(bool))
-    quotients += up.astype(sums.dtype)
-    return quotients
+def _rounded_up(quotients: Voxels, remainders: Voxels, counts: Any) -> Voxels:
+    """``quotients + remainders / counts`` to the nearest integer, half to even.
+
+    ``counts`` is a number or one for each cell. Where a half goes depends on the whole quotient, so the
+    remainders can't be rounded by themselves.
+    """
+    whole: Voxels = quotients + remainders // counts
+    twice = (remainders % counts) * 2
+    whole += ((twice > counts) | ((twice == counts) & (whole % 2 == 1))).astype(whole.dtype)
+    return whole

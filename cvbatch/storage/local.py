@@ -10,8 +10,10 @@ import ctypes
 import errno
 import itertools
 import os
+import re
 import secrets
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -33,10 +35,46 @@ def storage_error(action: str, path: str, error: OSError) -> StorageError:
 
 
 def current_umask() -> int:
-    """The permission bits that new files don't get (reading them means setting them)."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    """The permission bits that new files don't get."""
+    try:
+        with open("/proc/self/status") as file:
+            found = next(line for line in file if line.startswith("Umask:"))
+        return int(found.split()[1], 8)
+    except (OSError, StopIteration):
+        # Without Linux's way, reading the mask means setting it for a moment, for all threads.
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in NOT_THERE:
+            return False
+        raise storage_error("look for", path, error) from error
+
+
+def _is_orphan(name: str) -> bool:
+    """Whether this is the unfinished file of a process of this host that is gone."""
+    match = re.search(rf"(?:^|/)\..+\.([^./]+)\.(\d+)\.[^./]+{re.escape(PARTIAL)}$", name)
+    return match is not None and match[1] == _host() and not process_lives(int(match[2]))
+
+
+def _host() -> str:
+    """This machine, in a word without the dots that separate the parts of a partial file's name."""
+    return socket.gethostname().replace(".", "-")
+
+
+def _read_handle(handle: int, start: int, stop: int | None) -> bytes:
+    """Bytes [start, stop) of an open file, fewer at its end; one call for all but huge files."""
+    end = os.fstat(handle).st_size
+    wanted = max(0, (end if stop is None else min(stop, end)) - start)
+    data = os.pread(handle, wanted, start)
+    while len(data) < wanted and (more := os.pread(handle, wanted - len(data), start + len(data))):
+        data += more
+    return data
 
 
 class LocalStore:
@@ -49,48 +87,36 @@ class LocalStore:
         # From a random number on, so that two stores of one process don't write to one temporary name.
         self._serial = itertools.count(secrets.randbits(48))
         # Tells whose unfinished file it is, so that the living are left alone by `sweep`.
-        self._writer = f"{socket.gethostname().replace('.', '-')}.{os.getpid()}"
+        self._writer = f"{_host()}.{os.getpid()}"
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
     def get(self, key: str) -> Blob | None:
-        path = self._path(key)
-        for encoding, extension in EXTENSIONS.items():
-            data = self._read(path + extension)
-            if data is not None:
-                return Blob(data, encoding)
-        return None
-
-    def _read(self, path: str) -> bytes | None:
-        # os.open and os.read cost half of what a Python file object does, and chunks are small.
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in NOT_THERE:
-                return None
-            raise storage_error("read", path, error) from error
-        try:
-            nbytes = os.fstat(handle).st_size
-            data = os.read(handle, nbytes + 1)
-            while len(data) < nbytes and (more := os.read(handle, nbytes - len(data))):
-                data += more
-            return data
-        except OSError as error:
-            raise storage_error("read", path, error) from error
-        finally:
-            os.close(handle)
+        return self._read(key, 0, None)
 
     def get_range(self, key: str, start: int, stop: int) -> bytes | None:
+        blob = self._read(key, start, stop)
+        return None if blob is None else bytes(blob.data)
+
+    def _read(self, key: str, start: int, stop: int | None) -> Blob | None:
+        """Bytes [start, stop) of the first of the object's possible files that is there."""
         path = self._path(key)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                file.seek(start)
-                return file.read(stop - start)
-        except OSError as error:
-            if error.errno in NOT_THERE:
-                return None
-            raise storage_error("read", path, error) from error
+        for encoding, extension in EXTENSIONS.items():
+            try:
+                # os.open and os.pread cost half of what a Python file object does, and chunks are small.
+                handle = os.open(path + extension, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno in NOT_THERE:
+                    continue
+                raise storage_error("read", path + extension, error) from error
+            try:
+                return Blob(_read_handle(handle, start, stop), encoding)
+            except OSError as error:
+                raise storage_error("read", path + extension, error) from error
+            finally:
+                os.close(handle)
+        return None
 
     def put(self, key: str, blob: Blob, content_type: str = "application/octet-stream") -> None:
         path = self._path(key) + EXTENSIONS[blob.encoding]
@@ -158,7 +184,7 @@ class LocalStore:
         return True
 
     def exists(self, key: str) -> bool:
-        return any(os.path.isfile(self._path(key) + extension) for extension in ENCODINGS)
+        return any(_is_file(self._path(key) + extension) for extension in ENCODINGS)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         for name in self._files(prefix):
@@ -204,14 +230,5 @@ class LocalStore:
             os.close(handle)
 
     def sweep(self) -> int:
-        partials = [name for name in self._files("") if name.endswith(PARTIAL)]
-        orphans = [name for name in partials if not self._writer_lives(name)]
+        orphans = [name for name in self._files("") if _is_orphan(name)]
         return sum(self._unlink(self._path(name)) for name in orphans)
-
-    @staticmethod
-    def _writer_lives(name: str) -> bool:
-        """Whether the process that writes this partial file may still run; other hosts may."""
-        *_, host, pid, _serial, _suffix = name.split(".")
-        if host != socket.gethostname().replace(".", "-"):
-            return True
-        return process_lives(int(pid))
