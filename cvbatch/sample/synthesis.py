@@ -312,9 +312,7 @@ def _pack(size: tuple[int, int, int], rng: np.random.Generator) -> _Balls:
     return _Balls(flat[:, :3].copy(), flat[:, 3].copy(), np.array(cells, np.int32))
 
 
-def _grow(
-    space: _Space, start: _F64, radius: float, length: float, rng: np.random.Generator
-) -> list[_Ball]:
+def _grow(space: _Space, start: _F64, radius: float, length: float, rng: np.random.Generator) -> list[_Ball]:
     """Balls of one cell: the start, then the balls along its two arms."""
     axis = rng.random(3) - 0.5
     # More tubes run across the sections than within them.
@@ -364,9 +362,7 @@ def _arm(
 # Segmentation: the nearest cell of each voxel
 
 
-def _smooth_noise(
-    shape: tuple[int, ...], widths: tuple[int, ...], rng: np.random.Generator
-) -> _F32:
+def _smooth_noise(shape: tuple[int, ...], widths: tuple[int, ...], rng: np.random.Generator) -> _F32:
     """Periodic smooth noise within -1..1, of features about `widths` points large."""
     noise = rng.integers(-128, 128, shape, np.int16).astype(np.int64)
     for axis, width in enumerate(widths):
@@ -467,9 +463,7 @@ def _double(owner: _I32, gap: _F32, axis: int) -> tuple[_I32, _F32]:
 # Image: what is inside the cells
 
 
-def _furnish(
-    balls: _Balls, field: _Field, size: tuple[int, int, int], rng: np.random.Generator
-) -> _Scene:
+def _furnish(balls: _Balls, field: _Field, size: tuple[int, int, int], rng: np.random.Generator) -> _Scene:
     """Choose grey levels and organelles."""
     nx, ny, nz = size
     cells = int(balls.cells.max())
@@ -617,9 +611,7 @@ def _paint_blob(dark: _F32, blob: _Blob, cells: tuple[_I32, _F32], z: int) -> No
         across = dx * np.float32(ay) - dy * np.float32(ax) + np.float32(0.7 * dz)
         bend = along * along * np.float32(0.25 / blob.along) + around * np.float32(0.01)
         folds = _wave((across + bend) * np.float32(1 / 6.0))
-        folds *= np.float32(0.7) + np.float32(0.5) * _wave(
-            (along + across * np.float32(0.5)) * np.float32(1 / 23.0)
-        )
+        folds *= np.float32(0.7) + np.float32(0.5) * _wave((along + across * np.float32(0.5)) * np.float32(1 / 23.0))
         shade += folds * _clipped((inside - 2) * np.float32(0.5)) * np.float32(blob.stripes)
     # Replaces what is below, where organelles overlap.
     cover = _clipped(inside) * _clipped((gap - 5) * np.float32(0.25))
@@ -634,9 +626,7 @@ def _paint_synapse(dark: _F32, synapse: list[float], gap: _F32, z: int) -> None:
     i, dy = _span(y, radius, 1.0, dark.shape[0])
     j, dx = _span(x, radius, 1.0, dark.shape[1])
     dz = z * _Z_STEP - depth
-    ratio = (dx * dx + ((dy * dy)[:, None] + np.float32(dz * dz))) * np.float32(
-        1 / (radius * radius)
-    )
+    ratio = (dx * dx + ((dy * dy)[:, None] + np.float32(dz * dz))) * np.float32(1 / (radius * radius))
     near = _clipped(1 - gap[i, j] * np.float32(1 / 14))
     dark[i, j] += _clipped(1 - ratio) * near * np.float32(85)
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cvbatch.errors import ForbiddenError, StorageError
 from cvbatch.storage import Blob, open_store
 from cvbatch.storage.local import PARTIAL, LocalStore
@@ -17,7 +18,7 @@ from cvbatch.storage.local import PARTIAL, LocalStore
 EXTENSIONS = [("gzip", ".gz"), ("br", ".br"), ("zstd", ".zstd"), ("xz", ".xz"), ("bzip2", ".bz2"), ("", "")]
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path) -> LocalStore:
     return LocalStore(str(tmp_path))
 

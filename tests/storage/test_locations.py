@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from cvbatch.errors import InputError, UnsupportedFormatError, UnsupportedProtocolError
 from cvbatch.storage import Location, open_store, parse_location
 from cvbatch.storage.local import LocalStore

@@ -4,9 +4,10 @@ import itertools
 import threading
 
 import pytest
-from cvbatch.storage import Blob, Store, open_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from cvbatch.storage import Blob, Store, open_store
 
 ENCODINGS = ["", "gzip", "br", "zstd", "xz", "bzip2"]
 PARTS = st.text("ab0_-", min_size=1, max_size=3)
@@ -24,11 +25,11 @@ def flat(keys: set[str]) -> set[str]:
 class StoreContract:
     """``store`` is empty; ``url`` opens the same objects again."""
 
-    @pytest.fixture()
+    @pytest.fixture
     def url(self, tmp_path) -> str:
         raise NotImplementedError
 
-    @pytest.fixture()
+    @pytest.fixture
     def store(self, url) -> Store:
         return open_store(url)
 
@@ -249,17 +250,17 @@ class StoreContract:
 
 
 class TestLocalStore(StoreContract):
-    @pytest.fixture()
+    @pytest.fixture
     def url(self, tmp_path):
         return f"file://{tmp_path}/volume"
 
-    @pytest.fixture()
+    @pytest.fixture
     def store(self, url, tmp_path):
         (tmp_path / "volume").mkdir()
         return open_store(url)
 
 
 class TestMemoryStore(StoreContract):
-    @pytest.fixture()
+    @pytest.fixture
     def url(self):
         return f"mem://contract/{next(serial)}"
