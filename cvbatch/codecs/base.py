@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -25,17 +25,40 @@ class Layout:
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
 
-class ArrayCodec(Protocol):
-    """An array (x, y, z, channel) to bytes and back. Frozen and safe to use from several threads.
+def native(voxels: Voxels) -> Voxels:
+    """The voxels in Fortran order and in the byte order of this machine; a copy only where they aren't."""
+    return np.asfortranarray(voxels, dtype=voxels.dtype.newbyteorder("="))
 
-    ``parameters`` names the members of a scale in ``info`` that the codec reads; ``releases_gil`` says
-    whether threads of one process help, or only more processes do.
+
+@dataclass(frozen=True)
+class Traits:
+    """What is true of an encoding whatever its parameters.
+
+    ``loss`` says whether voxels come back as they were: "never" lossy, "always", or "by parameters".
+    ``releases_gil`` says whether threads of one process help, or only more processes do. ``viewable`` is
+    what Neuroglancer itself shows. ``fragile`` says that damaged bytes may end the process: the library
+    trusts them, and nothing in them tells before. ``parameters`` are the members of a scale in ``info`` that decide the
+    bytes, by the short names that configurations have for them.
     """
 
-    name: ClassVar[str]
-    lossless: ClassVar[bool]
-    releases_gil: ClassVar[bool]
-    parameters: ClassVar[tuple[str, ...]]
+    name: str
+    loss: str = "never"
+    releases_gil: bool = True
+    viewable: bool = True
+    writable: bool = True
+    fragile: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class ArrayCodec(Protocol):
+    """An array (x, y, z, channel) to bytes and back. Frozen and safe to use from several threads."""
+
+    traits: ClassVar[Traits]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether voxels come back as they were, with these parameters."""
+        ...
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -59,6 +82,9 @@ class ArrayCodec(Protocol):
 class ByteCodec(Protocol):
     """Bytes to fewer bytes. ``encoding`` is its HTTP name. The same input gives the same output."""
 
-    encoding: ClassVar[str]
+    @property
+    def encoding(self) -> str:
+        """What a :class:`~cvbatch.storage.Blob` of its output says."""
+        ...
 
     def compress(self, data: Buffer) -> Buffer: ...

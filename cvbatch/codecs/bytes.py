@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import lzma
 import zlib
 from collections.abc import Callable, Mapping
@@ -86,30 +87,71 @@ class Uncompressed:
         return data
 
 
+@dataclass(frozen=True)
+class Xz:
+    """xz (LZMA2), level 0 to 9."""
+
+    level: int = 6
+
+    encoding: ClassVar[str] = "xz"
+
+    def compress(self, data: Buffer) -> Buffer:
+        return lzma.compress(data, preset=self.level)
+
+
+@dataclass(frozen=True)
+class Bzip2:
+    """bzip2, level 1 to 9."""
+
+    level: int = 9
+
+    encoding: ClassVar[str] = "bzip2"
+
+    def compress(self, data: Buffer) -> Buffer:
+        return bz2.compress(data, self.level)
+
+
 # What a configuration may say, and the levels that go with it.
 BYTE_ENCODINGS: Mapping[str, range] = {
     "gzip": range(1, 13),
     "br": range(0, 12),
     "zstd": range(1, 23),
+    "xz": range(0, 10),
+    "bz2": range(1, 10),
     "none": range(0),
 }
+# Labels that an encoding has packed: level 2 is 3 to 4 times as fast there as 6, and 4 to 8 % larger.
+PACKED_LABELS = ("compressed_segmentation", "compresso", "crackle")
+PACKED_LEVEL = 2
 
 
-def byte_codec(name: str, level: int | None, labels: bool) -> ByteCodec:
-    """The codec for a name of :data:`BYTE_ENCODINGS`; ``labels`` says that the voxels are a segmentation."""
+def byte_codec(name: str, level: int | None, layer_type: str, encoding: str) -> ByteCodec:
+    """The codec for a name of :data:`BYTE_ENCODINGS`, around voxels in an array encoding.
+
+    Where no level is given it is the one that was best for such bytes (docs/encodings.md). Raises
+    :class:`UnsupportedFormatError` for a level that there is not.
+    """
     if level is not None and level not in BYTE_ENCODINGS[name]:
         raise UnsupportedFormatError(f"compress_level {level} is not a level of {name}")
     if name == "none":
         return Uncompressed()
     if name == "gzip":
-        return FastGzip() if level is None and not labels else DenseGzip(6 if level is None else level)
-    kinds: Mapping[str, type[Brotli] | type[Zstd]] = {"br": Brotli, "zstd": Zstd}
+        return _gzip(level, layer_type, encoding)
+    kinds: Mapping[str, Callable[..., ByteCodec]] = {"br": Brotli, "zstd": Zstd, "xz": Xz, "bz2": Bzip2}
     return kinds[name]() if level is None else kinds[name](level)
+
+
+def _gzip(level: int | None, layer_type: str, encoding: str) -> ByteCodec:
+    if level is not None:
+        return DenseGzip(level)
+    if encoding in PACKED_LABELS:
+        return DenseGzip(PACKED_LEVEL)
+    return DenseGzip() if layer_type == "segmentation" else FastGzip()
 
 
 def default_compression(encoding: str) -> str:
     """The byte encoding that suits an array encoding: pictures and floats are compressed already."""
-    return "gzip" if encoding in ("raw", "compressed_segmentation", "compresso") else "none"
+    return "gzip" if encoding == "raw" or encoding in PACKED_LABELS else "none"
 
 
 def decompress(data: Buffer, encoding: str, expected: int) -> Buffer:
@@ -140,13 +182,13 @@ def _gunzip(data: Buffer, expected: int) -> Buffer:
 
     raw = bytes(data) if isinstance(data, memoryview) else data
     claimed = int.from_bytes(raw[-4:], "little")
-    if claimed <= expected and raw.find(GZIP_MAGIC, 1) < 0:
-        try:
+    # A claim of nothing may be zeros that pad the file.
+    if 0 < claimed <= expected and raw.find(GZIP_MAGIC, 1) < 0:
+        # What it refuses the standard library looks at again: the claim may be of padding, too.
+        with contextlib.suppress(deflate.DeflateError):
             out: bytearray = deflate.gzip_decompress(raw, claimed)
-        except deflate.DeflateError as error:
-            raise DecodingError(f"not gzip: {error}") from error
-        if len(out) == claimed and deflate.crc32(out) == int.from_bytes(raw[-8:-4], "little"):
-            return out
+            if len(out) == claimed and deflate.crc32(out) == int.from_bytes(raw[-8:-4], "little"):
+                return out
     return _bounded(zlib.decompressobj(15 + 16), raw, expected, members=lambda: zlib.decompressobj(15 + 16))
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
 from cvbatch.errors import DecodingError, UnsupportedFormatError
 
 DEFAULT_BLOCK_SIZE = (8, 8, 8)
@@ -23,10 +23,13 @@ class CompressedSegmentation:
 
     block_size: tuple[int, int, int] = DEFAULT_BLOCK_SIZE
 
-    name: ClassVar[str] = "compressed_segmentation"
-    lossless: ClassVar[bool] = True
-    releases_gil: ClassVar[bool] = False
-    parameters: ClassVar[tuple[str, ...]] = ("compressed_segmentation_block_size",)
+    traits: ClassVar[Traits] = Traits(
+        "compressed_segmentation", releases_gil=False, parameters={"block_size": "compressed_segmentation_block_size"}
+    )
+
+    @property
+    def lossless(self) -> bool:
+        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -55,7 +58,7 @@ class CompressedSegmentation:
     def _encode_channel(self, channel: Voxels) -> bytes:
         import compressed_segmentation
 
-        voxels = np.asfortranarray(channel[..., np.newaxis])
+        voxels = native(channel[..., np.newaxis])
         encoded: bytes = compressed_segmentation.compress(voxels, self.block_size, order="F")
         return encoded
 

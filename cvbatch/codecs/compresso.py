@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
 from cvbatch.errors import DecodingError
 
 MAGIC = b"cpso"
@@ -22,10 +22,11 @@ class Compresso:
     The stream is that of the ``compresso`` package, version 0 or 1.
     """
 
-    name: ClassVar[str] = "compresso"
-    lossless: ClassVar[bool] = True
-    releases_gil: ClassVar[bool] = False
-    parameters: ClassVar[tuple[str, ...]] = ()
+    traits: ClassVar[Traits] = Traits("compresso", releases_gil=False, fragile=True)
+
+    @property
+    def lossless(self) -> bool:
+        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -38,7 +39,7 @@ class Compresso:
     def encode(self, voxels: Voxels) -> Buffer:
         import compresso
 
-        encoded: bytes = compresso.compress(np.asfortranarray(voxels[:, :, :, 0]))
+        encoded: bytes = compresso.compress(native(voxels[:, :, :, 0]))
         return encoded
 
     def decode(self, data: Buffer, layout: Layout) -> Voxels:

@@ -15,7 +15,8 @@ from cvbatch.errors import DecodingError
 def to_picture(voxels: Voxels) -> Voxels:
     """(x, y, z, channel) with any strides to C-ordered (y * z, x, channel)."""
     x, y, z, channels = voxels.shape
-    return np.ascontiguousarray(voxels.transpose(2, 1, 0, 3)).reshape(y * z, x, channels)
+    picture = np.ascontiguousarray(voxels.transpose(2, 1, 0, 3), dtype=voxels.dtype.newbyteorder("="))
+    return picture.reshape(y * z, x, channels)
 
 
 def from_picture(picture: Voxels, layout: Layout) -> Voxels:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
 from cvbatch.codecs.images import from_picture, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
@@ -25,10 +25,11 @@ class Jpeg:
 
     quality: int = 85
 
-    name: ClassVar[str] = "jpeg"
-    lossless: ClassVar[bool] = False
-    releases_gil: ClassVar[bool] = True
-    parameters: ClassVar[tuple[str, ...]] = ("jpeg_quality",)
+    traits: ClassVar[Traits] = Traits("jpeg", loss="always", parameters={"quality": "jpeg_quality"})
+
+    @property
+    def lossless(self) -> bool:
+        return False
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

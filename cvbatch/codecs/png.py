@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
 from cvbatch.codecs.images import from_picture, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
@@ -25,10 +25,11 @@ class Png:
 
     level: int = 6
 
-    name: ClassVar[str] = "png"
-    lossless: ClassVar[bool] = True
-    releases_gil: ClassVar[bool] = True
-    parameters: ClassVar[tuple[str, ...]] = ("png_level",)
+    traits: ClassVar[Traits] = Traits("png", parameters={"level": "png_level"})
+
+    @property
+    def lossless(self) -> bool:
+        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

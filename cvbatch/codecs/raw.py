@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
 from cvbatch.errors import DecodingError
 
 
@@ -16,10 +16,11 @@ from cvbatch.errors import DecodingError
 class Raw:
     """Specification: google/neuroglancer, precomputed/volume.md, "raw chunk encoding"."""
 
-    name: ClassVar[str] = "raw"
-    lossless: ClassVar[bool] = True
-    releases_gil: ClassVar[bool] = True
-    parameters: ClassVar[tuple[str, ...]] = ()
+    traits: ClassVar[Traits] = Traits("raw")
+
+    @property
+    def lossless(self) -> bool:
+        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

@@ -20,13 +20,6 @@ from cvbatch.geometry import Bbox, Vec, coarser_bounds, coarser_resolution
 from cvbatch.metadata import Level, ScaleInfo, VolumeInfo, VoxelType
 from cvbatch.metadata.volume import format_resolution
 
-# Parameters of encodings: the short name in a configuration, and the member of a scale.
-PARAMETERS: Mapping[str, Mapping[str, str]] = {
-    "jpeg": {"quality": "jpeg_quality"},
-    "png": {"level": "png_level"},
-    "compressed_segmentation": {"block_size": "compressed_segmentation_block_size"},
-    "fpzip": {"precision": "fpzip_precision"},
-}
 # Members that readers need even where nobody asked for a value.
 REQUIRED_MEMBERS: Mapping[str, Mapping[str, Any]] = {
     "compressed_segmentation": {"compressed_segmentation_block_size": [8, 8, 8]},
@@ -91,7 +84,7 @@ def _template(rules: LevelRules) -> ScaleInfo:
     if target.encoding is not None:
         members = _encoding_members(target.encoding, rules.origin)
         if target.encoding.name != scale.encoding:
-            ours = {member for codec in ARRAY_CODECS.values() for member in codec.parameters}
+            ours = {member for codec in ARRAY_CODECS.values() for member in codec.traits.parameters.values()}
             other = {name: value for name, value in scale.other.items() if name not in ours}
             members = {**REQUIRED_MEMBERS.get(target.encoding.name, {}), **members}
         else:
@@ -104,7 +97,7 @@ def _encoding_members(encoding: EncodingConfig, origin: Origin) -> dict[str, Any
     """The members of a scale for the parameters in a configuration."""
     if encoding.name not in ARRAY_CODECS:
         raise UnsupportedFormatError(f"no encoding {encoding.name!r}; there are {', '.join(ARRAY_CODECS)}")
-    names = PARAMETERS.get(encoding.name, {})
+    names = ARRAY_CODECS[encoding.name].traits.parameters
     for name in encoding.parameters:
         if name not in names:
             known = ", ".join(names) or "none"
@@ -201,9 +194,11 @@ def _check_encoding(rules: LevelRules, scale: ScaleInfo) -> None:
     if scale.sharding is not None:
         raise UnsupportedFormatError(f"scale {scale.key} of the destination is sharded, which this version can't write")
     codec = array_codec(scale.encoding, scale.other)
-    if not codec.holds(rules.voxel.dtype, rules.voxel.channels):
+    if not codec.traits.writable or not codec.holds(rules.voxel.dtype, rules.voxel.channels):
         possible = ", ".join(codecs_for(rules.voxel.dtype, rules.voxel.channels))
-        raise UnsupportedFormatError(f"encoding {scale.encoding} cannot hold {rules.voxel}; these can: {possible}")
+        raise UnsupportedFormatError(
+            f"encoding {scale.encoding} cannot be written for {rules.voxel}; these can: {possible}"
+        )
 
 
 def _free_key(rules: LevelRules, scale: ScaleInfo) -> str:

@@ -61,7 +61,7 @@ class DestinationConfig(_Path):
 
     chunk_size: Size | None = None
     encoding: EncodingConfig | None = None
-    compress: Literal["gzip", "br", "zstd", "none"] | None = None
+    compress: Literal["gzip", "br", "zstd", "xz", "bz2", "none"] | None = None
     compress_level: Annotated[int, Field(strict=True, ge=0)] | None = None
     sharding: Literal["none"] | None = None
     extent: Literal["source", "region"] = "source"
@@ -71,7 +71,7 @@ class DestinationConfig(_Path):
     @model_validator(mode="after")
     def _level_has_a_name(self) -> DestinationConfig:
         if self.compress_level is not None and self.compress in (None, "none"):
-            raise ValueError("compress_level needs compress: gzip, br or zstd")
+            raise ValueError("compress_level needs compress: gzip, br, zstd, xz or bz2")
         return self
 
 

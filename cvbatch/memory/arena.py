@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,8 @@ class Arena:
     def __init__(self, job_id: str, budget: int) -> None:
         self.budget = budget
         self._job_id = job_id
-        self._serial = itertools.count()
+        # Another arena of this process, or a dead one that had its pid, may work for the same job.
+        self._serial = itertools.count(secrets.randbelow(10**8))
         self._lock = threading.Lock()
         self._free: list[SharedBlock] = []
         self._used: list[SharedBlock] = []

@@ -68,7 +68,7 @@ class SharedBlock:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._allocate()
             self._map = mmap.mmap(self._handle, nbytes)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             os.close(self._handle)
             self._unlink()
             raise SharedMemoryError(f"no room for {nbytes:,} bytes of shared memory: {self._advice(error)}") from error
@@ -90,7 +90,8 @@ class SharedBlock:
 
     def array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """A Fortran-ordered array over the bytes from ``offset``."""
-        return np.ndarray(shape, dtype, buffer=self._map, offset=offset, order="F")
+        # An array made over the map itself doesn't keep `close` from unmapping it; one made by frombuffer does.
+        return np.ndarray(shape, dtype, buffer=np.frombuffer(self._map, np.uint8), offset=offset, order="F")
 
     def close(self) -> None:
         """Unlink the segment and give back its memory. Arrays over it keep their pages until they are gone."""

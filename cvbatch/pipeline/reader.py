@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from cvbatch.errors import DecodingError, EmptyFileException, EmptyVolumeExcepti
 from cvbatch.formats.precomputed import ChunkStore
 from cvbatch.geometry import Bbox, Vec
 from cvbatch.metadata import VoxelType
+from cvbatch.pipeline.recorder import Recorder
 from cvbatch.storage import Blob
 
+NO_RECORDER = Recorder()
 # What an absent chunk means.
 ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "background"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -29,6 +31,7 @@ class ChunkReader:
     voxel: VoxelType
     absent: str = ABSENT_IS_ERROR
     background: int = 0
+    recorder: Recorder = field(default_factory=Recorder)
 
     def fetch(self, index: Vec, tally: Tally) -> Blob | None:
         """The bytes of a chunk, or None where it is absent and may be.
@@ -67,8 +70,10 @@ class ChunkReader:
         """The voxels (x, y, z, channel) of a chunk. Raises :class:`DecodingError` that names the chunk."""
         with tally.stage("decode"):
             data = self.unpack(index, blob)
+            recorder = self.recorder if self.codec.traits.fragile else NO_RECORDER
             try:
-                return self.codec.decode(data, self.layout(index))
+                with recorder.doing(self.chunks.name(index)):
+                    return self.codec.decode(data, self.layout(index))
             except DecodingError as error:
                 raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
 
@@ -95,7 +100,7 @@ class ChunkReader:
         The last four bytes of a gzip file are the length of its last member: if that is the chunk's, the
         file was not cut short.
         """
-        if self.codec.name != "raw":
+        if self.codec.traits.name != "raw":
             return
         expected = self.layout(index).nbytes
         if blob.encoding == "gzip":

@@ -10,6 +10,7 @@ from cvbatch.geometry import Vec
 from cvbatch.metadata import Job, ScaleInfo
 from cvbatch.ops import Kernel, kernel_for
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_ERROR, ChunkReader
+from cvbatch.pipeline.recorder import Recorder
 from cvbatch.pipeline.writer import ChunkWriter
 from cvbatch.planner import Pass, Plan, Route, base_scale, route
 from cvbatch.storage import Store, open_store
@@ -31,7 +32,7 @@ class PassWork:
     shift: Vec
 
 
-def open_pass(plan: Plan, number: int) -> PassWork:
+def open_pass(plan: Plan, number: int, recorder: Recorder) -> PassWork:
     """Open what a pass reads and writes. Nothing is read or written yet."""
     job, each = plan.job, plan.passes[number]
     destination = open_store(job.destination)
@@ -39,14 +40,14 @@ def open_pass(plan: Plan, number: int) -> PassWork:
         plan,
         each,
         route(job, each),
-        _reader(job, each, destination),
+        _reader(job, each, destination, recorder),
         tuple(_writer(job, level.level.scale, destination) for level in each.levels),
         kernel_for(job.downsampling.method, job.downsampling.sparse),
         job.translate if number == 0 else Vec.zeros(),
     )
 
 
-def _reader(job: Job, each: Pass, destination: Store) -> ChunkReader:
+def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> ChunkReader:
     scale = base_scale(job, each.levels[0].number)
     if each.number == 0:
         store, absent = open_store(job.source.url), job.source.missing
@@ -54,14 +55,14 @@ def _reader(job: Job, each: Pass, destination: Store) -> ChunkReader:
         # What an earlier pass of this job removed as background is background, not missing.
         store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR
     codec = array_codec(scale.encoding, scale.other)
-    return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background)
+    return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background, recorder)
 
 
 def _writer(job: Job, scale: ScaleInfo, destination: Store) -> ChunkWriter:
     return ChunkWriter(
         open_chunks(destination, scale),
         array_codec(scale.encoding, scale.other),
-        byte_codec(job.compress.name, job.compress.level, labels=job.voxel.layer_type == "segmentation"),
+        byte_codec(job.compress.name, job.compress.level, job.voxel.layer_type, scale.encoding),
         job.background,
         job.delete_background,
     )

@@ -13,15 +13,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import IO
 
 from cvbatch.errors import WorkerDiedError
 from cvbatch.memory import sweep_segments
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import job_document
+from cvbatch.pipeline import notes_in
 from cvbatch.planner import Plan
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
@@ -39,13 +42,13 @@ def oom_kills() -> int:
     return int(lines.get("oom_kill", 0))
 
 
-def start_process(arguments: list[str], inherited: int) -> subprocess.Popen[bytes]:
+def start_process(arguments: list[str], inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
     """This interpreter with a module of this package; modules are found where the caller finds them."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     # -P: without the working directory, where a user's numpy.py may lie.
     command = [sys.executable, "-P", "-m", *arguments]
     # What a library prints must not get between the caller's results on standard output.
-    return subprocess.Popen(command, pass_fds=[inherited], stdin=subprocess.DEVNULL, stdout=2, env=environment)
+    return subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=2, env=environment)
 
 
 @dataclass
@@ -54,6 +57,7 @@ class _Process:
 
     process: subprocess.Popen[bytes]
     connection: Connection
+    notes: IO[bytes]
     oom_kills: int
     tasks: list[Task] = field(default_factory=list)
     alone: bool = False
@@ -62,10 +66,11 @@ class _Process:
     @classmethod
     def start(cls, plan: Plan) -> _Process:
         mine, its = socket.socketpair()
+        notes = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         with its:
-            process = start_process(["cvbatch.runtime.worker", str(its.fileno())], its.fileno())
-        connection = Connection(mine.detach())
-        worker = cls(process, connection, oom_kills())
+            inherited = (its.fileno(), notes.fileno())
+            process = start_process(["cvbatch.runtime.worker", *map(str, inherited)], inherited)
+        worker = cls(process, Connection(mine.detach()), notes, oom_kills())
         worker.send(job_document(plan.job, plan.spec))
         return worker
 
@@ -73,6 +78,10 @@ class _Process:
         # If it has died, that is noticed where it is listened to.
         with contextlib.suppress(OSError):
             self.connection.send_bytes(json.dumps(message).encode())
+
+    def close(self) -> None:
+        self.connection.close()
+        self.notes.close()
 
     def cause_of_death(self) -> str:
         """What ended the process, in words."""
@@ -84,6 +93,8 @@ class _Process:
         if code >= 0:
             return f"worker process {self.process.pid} ended with status {code}"
         name = signal.Signals(-code).name
+        if noted := notes_in(self.notes.fileno()):
+            name += f" while it decoded {' and '.join(noted)}, which is damaged or takes too much memory"
         if -code == signal.SIGKILL and oom_kills() > self.oom_kills:
             name += ", by the kernel because memory ran out: lower workers.memory or workers.processes"
         return f"worker process {self.process.pid} was killed by {name}"
@@ -141,7 +152,7 @@ class ProcessWorkers:
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
             raise WorkerDiedError(f"{self._deaths_in_a_row} workers died one after the other, the last one so: {cause}")
-        worker.connection.close()
+        worker.close()
         sweep_segments()
         self._peaks_of_the_dead += worker.peak_memory_bytes
         self._processes[self._processes.index(worker)] = _Process.start(self._plan)
@@ -166,6 +177,6 @@ class ProcessWorkers:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            worker.connection.close()
+            worker.close()
         if kill:
             sweep_segments()

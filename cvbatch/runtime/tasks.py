@@ -12,7 +12,7 @@ from typing import Any
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
-from cvbatch.pipeline import PassWork, Pools, TaskRun, open_pass, start_task
+from cvbatch.pipeline import PassWork, Pools, Recorder, TaskRun, open_pass, start_task
 from cvbatch.planner import Plan
 
 
@@ -39,11 +39,12 @@ class TaskRunner:
     plan: Plan
     pools: Pools
     arena: Arena
+    recorder: Recorder = field(default_factory=Recorder)
     _work: PassWork | None = field(default=None, repr=False)
 
     def begin(self, task: Task) -> TaskRun:
         if self._work is None or self._work.each.number != task.pass_number:
-            self._work = open_pass(self.plan, task.pass_number)
+            self._work = open_pass(self.plan, task.pass_number, self.recorder)
         return start_task(self._work, task.index, self.pools, self.arena)
 
 

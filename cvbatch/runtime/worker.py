@@ -1,7 +1,8 @@
-"""A worker process: ``python -m cvbatch.runtime.worker FD``.
+"""A worker process: ``python -m cvbatch.runtime.worker SOCKET NOTES``.
 
 It is told tasks over a socket that it inherits, begins to fetch each as soon as it is told, finishes them in
-order, and says what became of them. It leases nothing and writes no receipts.
+order, and says what became of them. In a file that it inherits too it notes what it gives to fragile decoders, for
+when it dies of it. It leases nothing and writes no receipts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import read_job_document
-from cvbatch.pipeline import Pools, TaskRun
+from cvbatch.pipeline import Pools, Recorder, TaskRun
 from cvbatch.planner import Plan
 from cvbatch.runtime.tasks import TaskRunner, run_task, try_begin
 
@@ -49,12 +50,12 @@ class _Inbox:
             return None
 
 
-def serve(connection: Connection, plan: Plan, arena: Arena) -> None:
+def serve(connection: Connection, plan: Plan, arena: Arena, recorder: Recorder) -> None:
     """Work until the supervisor hangs up or says that there is no more."""
     inbox = _Inbox(connection, arena)
     begun: deque[tuple[Task, TaskRun | Exception, float]] = deque()
     with Pools.of(plan.spec.threads) as pools:
-        runner = TaskRunner(plan, pools, arena)
+        runner = TaskRunner(plan, pools, arena, recorder)
         while True:
             message = inbox.next(wait=not begun)
             if message is not None and message.get("stop"):
@@ -68,13 +69,13 @@ def serve(connection: Connection, plan: Plan, arena: Arena) -> None:
 
 
 def main() -> None:
-    """Serve the supervisor at the other end of the socket whose number is the first argument."""
+    """Serve the supervisor at the other end of the socket; both handles are inherited, and their numbers given."""
     # A terminal's Ctrl-C goes to all its processes; when to stop is for the supervisor to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     plan = Plan(*read_job_document(json.loads(connection.recv_bytes())))
     with Arena(plan.job.id, plan.spec.memory) as arena:
-        serve(connection, plan, arena)
+        serve(connection, plan, arena, Recorder(int(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_all_problems_are_told_with_line_and_key(tmp_path):
         "job.yaml: source: is missing",
         "job.yaml:2: sorce: unknown key; did you mean source?",
         "job.yaml:5: destination.chunk_sizes: unknown key; did you mean chunk_size?",
-        "job.yaml:6: destination.compress: input should be 'gzip', 'br', 'zstd' or 'none', not 'zip'",
+        "job.yaml:6: destination.compress: input should be 'gzip', 'br', 'zstd', 'xz', 'bz2' or 'none', not 'zip'",
     ]
 
 

@@ -200,7 +200,7 @@ def test_source_and_destination_must_differ(source, tmp_path):
 
 def test_an_encoding_that_cannot_hold_the_voxels_names_those_that_can(source):
     said = refused(transfer(source, {"path": fresh(), "encoding": "compressed_segmentation"}))
-    assert "cannot hold image, uint8, 1 channel; these can: raw, jpeg, png, compresso" in said
+    assert "cannot be written for image, uint8, 1 channel; these can: raw, jpeg, png, jxl, compresso, crackle" in said
     assert "no encoding 'webp'; there are raw, jpeg" in refused(transfer(source, {"path": fresh(), "encoding": "webp"}))
     said = refused(transfer(source, {"path": fresh(), "encoding": {"name": "jpeg", "qality": 3}}))
     assert "unknown parameter of jpeg; there are: quality" in said

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from volumes import files, noise, write_volume
+from volumes import files, labels, noise, write_volume
 
 from cvbatch import load_config, run
 from cvbatch.errors import InputError, InterruptedRun, JobBusyError, MemoryBudgetError, StateError, WorkerDiedError
@@ -124,6 +125,31 @@ def poisoned(self, key):
         os.kill(os.getpid(), signal.SIGSEGV)
     return get(self, key)
 LocalStore.get = poisoned
+"""
+
+
+def test_a_chunk_of_which_a_decoder_dies_is_named(tmp_path, monkeypatch):
+    # given a library that dies of the bytes of one chunk (which real ones do now and then, not each time)
+    voxels = labels((64, 64, 16), "uint32")
+    write_volume(f"file://{tmp_path}/a", voxels, "segmentation", "none", encoding="compresso")
+    chunk = tmp_path / "a/4_4_40/16-32_0-16_0-8"
+    chunk.write_bytes(chunk.read_bytes() + b"deadly")
+    (tmp_path / "fragile").mkdir()
+    (tmp_path / "fragile" / "sitecustomize.py").write_text(FRAGILE)
+    monkeypatch.syspath_prepend(str(tmp_path / "fragile"))
+    destination = {"path": f"file://{tmp_path}/b", "encoding": "raw"}
+    report = run({"job": "transfer", "source": f"file://{tmp_path}/a", "destination": destination})
+    # then its task is given up with its name, and the others are done
+    (failure,) = report.failures
+    assert "SIGABRT while it decoded" in failure.error
+    assert "4_4_40/16-32_0-16_0-8, which is damaged" in failure.error
+    assert report.tasks.done == report.tasks.total - 1
+
+
+FRAGILE = """
+import os, compresso
+decompress = compresso.decompress
+compresso.decompress = lambda data: os.abort() if data.endswith(b"deadly") else decompress(data)
 """
 
 
@@ -276,8 +302,9 @@ def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
 
     child = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
     monkeypatch.setattr(processes, "oom_kills", lambda: 1)
-    worker = processes._Process(child, None, oom_kills=0)
-    assert "memory ran out" in worker.cause_of_death()
+    with tempfile.TemporaryFile() as notes:
+        worker = processes._Process(child, None, notes, oom_kills=0)
+        assert "memory ran out" in worker.cause_of_death()
 
 
 def test_a_job_keeps_how_it_was_cut(volume):

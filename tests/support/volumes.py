@@ -47,7 +47,7 @@ def write_volume(url: str, voxels: Voxels, layer_type: str = "image", compress: 
     scale = make_scale(voxels.shape[:3], **members)
     voxel = VoxelType(layer_type, str(voxels.dtype), voxels.shape[3])
     store = open_store(url)
-    compression = byte_codec(compress, None, labels=layer_type == "segmentation")
+    compression = byte_codec(compress, None, layer_type, scale.encoding)
     writer = ChunkWriter(open_chunks(store, scale), array_codec(scale.encoding, scale.other), compression)
     for index in writer.chunks.grid.indices(scale.bounds):
         box = writer.chunks.grid.box(index) - scale.voxel_offset

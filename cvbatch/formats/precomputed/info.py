@@ -6,7 +6,7 @@ Specification: google/neuroglancer, src/datasource/precomputed/volume.md.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from typing import Any
 
 from cvbatch.codecs import decompress
@@ -117,7 +117,7 @@ def _scale(value: object, where: str) -> ScaleInfo:
 
 
 def _is_length(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
 
 
 def _integers(value: object, where: str, least: int | None) -> Vec:

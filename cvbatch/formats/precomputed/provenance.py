@@ -22,8 +22,9 @@ def read_provenance(store: Store) -> dict[str, Any]:
         document = json.loads(bytes(decompress(blob.data, blob.encoding, LARGEST_PROVENANCE)))
     except (ValueError, RecursionError, DecodingError) as error:
         raise StateError(f"{store.url}/provenance is not JSON: {error}; mend or remove it") from error
-    if not isinstance(document, dict) or not isinstance(document.get("processing", []), list):
-        raise StateError(f"{store.url}/provenance is not an object with a list `processing`; mend or remove it")
+    lists = ("processing", "sources")
+    if not isinstance(document, dict) or not all(isinstance(document.get(name, []), list) for name in lists):
+        raise StateError(f"{store.url}/provenance is not an object with lists {' and '.join(lists)}; mend or remove it")
     return {**empty, **document}
 
 

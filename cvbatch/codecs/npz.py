@@ -1,0 +1,53 @@
+"""``npz``: the encoding of early volumes, which is read and no longer written."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.errors import DecodingError, EncodingError
+
+# What numpy writes before the voxels, at the most.
+LONGEST_HEADER = 1 << 12
+
+
+@dataclass(frozen=True)
+class Npz:
+    """A numpy ``.npy`` file of the array (x, y, z, channel), compressed with zlib."""
+
+    traits: ClassVar[Traits] = Traits("npz", viewable=False, writable=False)
+
+    @property
+    def lossless(self) -> bool:
+        return True
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        return cls()
+
+    @classmethod
+    def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:
+        return True
+
+    def encode(self, voxels: Voxels) -> Buffer:
+        raise EncodingError("npz is read and no longer written")
+
+    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+        decoder = zlib.decompressobj()
+        try:
+            # One byte more than there can be: a small file may hold gigabytes of zeros.
+            raw = decoder.decompress(bytes(data), layout.nbytes + LONGEST_HEADER + 1)
+            voxels: Voxels = np.load(io.BytesIO(raw), allow_pickle=False)
+        except (zlib.error, ValueError, EOFError, OSError) as error:
+            raise DecodingError(f"not npz: {error}") from error
+        if not decoder.eof or voxels.shape != layout.shape or voxels.dtype != layout.dtype:
+            raise DecodingError(
+                f"an npz array of {voxels.shape} {voxels.dtype} is not a chunk of {layout.shape} {layout.dtype}"
+            )
+        return voxels
