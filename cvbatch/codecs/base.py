@@ -26,8 +26,11 @@ class Layout:
 
 
 def native(voxels: Voxels) -> Voxels:
-    """The voxels in Fortran order and in the byte order of this machine; a copy only where they aren't."""
-    return np.asfortranarray(voxels, dtype=voxels.dtype.newbyteorder("="))
+    """The voxels in Fortran order, in the byte order of this machine, and writable; a copy only where they aren't.
+
+    C libraries ask for memory that they could write to, though they don't.
+    """
+    return np.require(voxels, dtype=voxels.dtype.newbyteorder("="), requirements=["F", "W"])
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,12 @@ class ArrayCodec(Protocol):
         """Bytes of an array (x, y, z, channel) with any strides."""
         ...
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
-        """The array, perhaps read-only. Raises DecodingError for bytes that can't be one of ``layout``."""
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
+        """The array, perhaps read-only. Raises DecodingError for bytes that can't be one of ``layout``.
+
+        ``out`` is an array of that layout in Fortran order. A codec whose library can write there does so and
+        returns ``out``; others return an array of their own.
+        """
         ...
 
 

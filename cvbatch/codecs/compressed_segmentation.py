@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
-from cvbatch.errors import DecodingError, UnsupportedFormatError
+from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
+from cvbatch.geometry import Bbox, ChunkGrid, Vec
 
 DEFAULT_BLOCK_SIZE = (8, 8, 8)
+MOST_LABELS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,31 @@ class CompressedSegmentation:
     def _encode_channel(self, channel: Voxels) -> bytes:
         import compressed_segmentation
 
-        voxels = native(channel[..., np.newaxis])
-        encoded: bytes = compressed_segmentation.compress(voxels, self.block_size, order="F")
+        self._check_labels(channel)
+        try:
+            encoded: bytes = compressed_segmentation.compress(
+                native(channel[..., np.newaxis]), self.block_size, order="F"
+            )
+        except OverflowError as error:
+            raise EncodingError(f"too many labels for compressed_segmentation, try smaller chunks: {error}") from error
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def _check_labels(self, channel: Voxels) -> None:
+        """Refuse blocks with more labels than 16 bits can tell apart, of which the library would never come back."""
+        if np.prod(self.block_size) <= MOST_LABELS:
+            return
+        grid = ChunkGrid(Bbox((0, 0, 0), channel.shape), Vec(*self.block_size))
+        for index in grid.indices(grid.bounds):
+            if len(np.unique(channel[grid.box(index).to_slices()])) > MOST_LABELS:
+                raise EncodingError(f"a block of {self.block_size} voxels has more than {MOST_LABELS:,} labels")
+
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         channels = layout.shape[3]
         if len(data) % 4 or len(data) < 4 * channels:
             raise DecodingError(f"{len(data)} bytes are not the 32-bit words of {channels} channels")
         starts = np.frombuffer(data, "<u4", count=channels).tolist()
+        if min(starts) < channels:
+            raise DecodingError(f"a channel that begins among the {channels} words which say where channels begin")
         single = Layout((*layout.shape[:3], 1), layout.dtype)
         parts = [self._decode_channel(data, start, single) for start in starts]
         return parts[0] if channels == 1 else np.concatenate(parts, axis=3)

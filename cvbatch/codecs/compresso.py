@@ -42,7 +42,7 @@ class Compresso:
         encoded: bytes = compresso.compress(native(voxels[:, :, :, 0]))
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import compresso
 
         # magic, version, bytes a label, then the size in voxels as three 16-bit numbers.

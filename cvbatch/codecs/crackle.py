@@ -37,7 +37,7 @@ class Crackle:
         encoded: bytes = crackle.compress(native(voxels[:, :, :, 0]), parallel=1)
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import crackle
 
         raw = bytes(data)

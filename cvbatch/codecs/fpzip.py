@@ -56,7 +56,7 @@ class Fpzip:
         encoded: bytes = fpzip.compress(native(voxels), precision=self.precision, order="F")
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import fpzip
 
         raw = bytes(data)

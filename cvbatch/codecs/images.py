@@ -19,6 +19,17 @@ def to_picture(voxels: Voxels) -> Voxels:
     return picture.reshape(y * z, x, channels)
 
 
+def picture_over(out: Voxels | None) -> Voxels | None:
+    """The memory of ``out`` (x, y, z, 1) as a picture (y * z, x, 1); None where a picture can't lie there.
+
+    The channels of a picture are next to each other, those of a volume far apart: only one channel fits.
+    """
+    if out is None or out.shape[3] != 1 or not out.flags.f_contiguous:
+        return None
+    x, y, z, _ = out.shape
+    return out.T.reshape(z * y, x, 1)
+
+
 def from_picture(picture: Voxels, layout: Layout) -> Voxels:
     """The inverse of :func:`to_picture`, without a copy."""
     x, y, z, channels = layout.shape

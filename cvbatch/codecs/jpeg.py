@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
-from cvbatch.codecs.images import from_picture, to_picture
+from cvbatch.codecs.images import from_picture, picture_over, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
 # The format's limit on either side of a picture.
@@ -60,16 +60,17 @@ class Jpeg:
         )
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import simplejpeg
 
         channels = layout.shape[3]
         try:
-            height, width, *_ = simplejpeg.decode_jpeg_header(data)
+            height, width, colours, *_ = simplejpeg.decode_jpeg_header(data)
             # Looked at before the picture is decoded: a header can claim gigabytes.
-            if height * width * channels != layout.nbytes:
-                raise DecodingError(f"a jpeg of {width} × {height} is not a chunk of {layout.shape}")
-            picture = simplejpeg.decode_jpeg(data, colorspace="GRAY" if channels == 1 else "RGB")
+            if height * width * channels != layout.nbytes or (colours == "Gray") != (channels == 1):
+                raise DecodingError(f"a jpeg of {width} × {height}, {colours}, is not a chunk of {layout.shape}")
+            given = picture_over(out)
+            picture = simplejpeg.decode_jpeg(data, colorspace="GRAY" if channels == 1 else "RGB", buffer=given)
         except ValueError as error:
             raise DecodingError(f"not a jpeg: {error}") from error
-        return from_picture(picture, layout)
+        return from_picture(picture, layout) if given is None or out is None else out

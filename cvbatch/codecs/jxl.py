@@ -58,11 +58,54 @@ class Jxl:
             raise EncodingError(f"jxl: {error}") from error
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import imagecodecs
 
+        width, height = _size(bytes(data[:4096]))
+        x, y, z, _ = layout.shape
+        if width * height != x * y * z:
+            raise DecodingError(f"a jxl of {width} × {height} is not a chunk of {layout.shape}")
         try:
             picture = imagecodecs.jpegxl_decode(bytes(data), numthreads=1)
         except (imagecodecs.JpegxlError, ValueError, RuntimeError) as error:
             raise DecodingError(f"not jxl: {error}") from error
         return from_picture(picture, layout)
+
+
+# Width over height, by the number in the header; 0 says that the width is written out.
+RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+SIGNATURE = b"\xff\x0a"
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height in the header of a codestream, alone or in a container (ISO/IEC 18181-1, D.2).
+
+    Read before the picture is decoded: a header can claim gigabytes.
+    """
+    start = 0 if data.startswith(SIGNATURE) else data.find(SIGNATURE)
+    if start < 0:
+        raise DecodingError("not jxl")
+    bits = _Bits(int.from_bytes(data[start + 2 : start + 18], "little"))
+    small = bool(bits.take(1))
+    height = 8 * (bits.take(5) + 1) if small else bits.size()
+    ratio = bits.take(3)
+    if ratio:
+        numerator, denominator = RATIOS[ratio]
+        return height * numerator // denominator, height
+    return (8 * (bits.take(5) + 1) if small else bits.size()), height
+
+
+class _Bits:
+    """Numbers out of a row of bits, the lowest first."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def take(self, count: int) -> int:
+        taken = self._value & ((1 << count) - 1)
+        self._value >>= count
+        return taken
+
+    def size(self) -> int:
+        """A length of 9, 13, 18 or 30 bits, as two bits before it say."""
+        return self.take((9, 13, 18, 30)[self.take(2)]) + 1

@@ -36,7 +36,7 @@ class Kempressed:
     def encode(self, voxels: Voxels) -> Buffer:
         return Fpzip().encode(voxels.transpose(0, 1, 3, 2) + np.float32(2))
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         x, y, z, channels = layout.shape
         shifted = Fpzip().decode(data, Layout((x, y, channels, z), layout.dtype))
         with np.errstate(invalid="ignore", over="ignore"):  # Damaged streams hold any number.

@@ -37,7 +37,7 @@ class Raw:
             return little.reshape(-1, order="F").view(np.uint8).data
         return little.tobytes("F")
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         if len(data) != layout.nbytes:
             raise DecodingError(f"{len(data)} bytes instead of {layout.nbytes} for {layout.shape} {layout.dtype}")
         return np.frombuffer(data, layout.dtype.newbyteorder("<")).reshape(layout.shape, order="F")

@@ -32,8 +32,8 @@ class Zfpc:
     traits: ClassVar[Traits] = Traits(
         "zfpc",
         loss="by parameters",
-        releases_gil=False,
         viewable=False,
+        fragile=True,
         parameters={
             "rate": "zfpc_rate",
             "precision": "zfpc_precision",
@@ -76,7 +76,7 @@ class Zfpc:
         )
         return encoded
 
-    def decode(self, data: Buffer, layout: Layout) -> Voxels:
+    def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         zfpc = _library()
         raw = bytes(data)
         if len(raw) < HEADER_BYTES or raw[:4] != b"zfpc":

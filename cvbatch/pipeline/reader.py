@@ -66,14 +66,14 @@ class ChunkReader:
         except DecodingError as error:
             raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
 
-    def decode(self, index: Vec, blob: Blob, tally: Tally) -> Voxels:
-        """The voxels (x, y, z, channel) of a chunk. Raises :class:`DecodingError` that names the chunk."""
+    def decode(self, index: Vec, blob: Blob, tally: Tally, out: Voxels | None = None) -> Voxels:
+        """The voxels (x, y, z, channel) of a chunk, in ``out`` if the codec can. Errors name the chunk."""
         with tally.stage("decode"):
             data = self.unpack(index, blob)
             recorder = self.recorder if self.codec.traits.fragile else NO_RECORDER
             try:
                 with recorder.doing(self.chunks.name(index)):
-                    return self.codec.decode(data, self.layout(index))
+                    return self.codec.decode(data, self.layout(index), out)
             except DecodingError as error:
                 raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
 
@@ -90,7 +90,11 @@ class ChunkReader:
         if blob is None:
             target[place] = self.background
             return
-        voxels = self.decode(index, blob, tally)
+        # Where the chunk's voxels lie next to each other in the target, a library may write them there itself.
+        direct = target[place] if shared == box and target[place].flags.f_contiguous else None
+        voxels = self.decode(index, blob, tally, direct)
+        if voxels is direct:
+            return
         with tally.stage("paint"):
             target[place] = voxels[(shared - box.minpt).to_slices()]
 

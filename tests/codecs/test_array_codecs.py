@@ -190,6 +190,7 @@ def test_no_other_encoding_is_fragile():
         "crackle",
         "fpzip",
         "kempressed",
+        "zfpc",
     }
 
 
@@ -208,6 +209,19 @@ def test_chunks_of_another_size_are_refused(name):
     for shape in [(8, 8, 9, 1), *smaller]:
         with pytest.raises(DecodingError):
             make(name).decode(encoded, Layout(shape, np.dtype(dtype)))
+
+
+@pytest.mark.parametrize(("name", "dtype", "channels"), HELD)
+def test_a_given_array_is_filled_or_left_to_the_caller(name, dtype, channels):
+    voxels = voxels_for(dtype, (12, 10, 6, channels))
+    codec, layout = make(name), Layout(voxels.shape, voxels.dtype)
+    encoded = codec.encode(voxels)
+    out = np.zeros(voxels.shape, dtype, order="F")
+    found = codec.decode(encoded, layout, out)
+    assert found is out or not out.any()
+    np.testing.assert_array_equal(found, codec.decode(encoded, layout))
+    if name in ("jpeg", "png") and channels == 1:
+        assert found is out
 
 
 def test_every_error_of_a_codec_is_one_of_ours():

@@ -49,8 +49,6 @@ READERS = {
     "zstd": zstandard.ZstdDecompressor().decompress,
     "xz": lzma.decompress,
     "bzip2": bz2.decompress,
-    "xz": lzma.decompress,
-    "bzip2": bz2.decompress,
     "": bytes,
 }
 # Whose format says that files may be joined.
