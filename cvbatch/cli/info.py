@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cvbatch.cli.output import Output, human_bytes, output_options, table, triple
+from cvbatch.cli.output import Output, human_bytes, output_options, point, table, triple
 
 
 @click.command()
@@ -30,10 +30,10 @@ def _print(volume: dict[str, Any]) -> None:
     click.echo(volume["path"])
     click.echo(f"{volume['type']}, {volume['data_type']}, {channels} channel{'s' if channels != 1 else ''}")
     click.echo()
-    rows = [("mip", "size", "offset", "nm", "chunk", "chunks", "encoding", "voxels take")]
+    rows = [("mip", "size", "offset", "nm a voxel", "chunk", "chunks", "encoding", "voxels take")]
     for scale in volume["scales"]:
         encoding = scale["encoding"] + (" (sharded)" if scale["sharded"] else "")
-        sizes = (triple(scale["size"]), triple(scale["voxel_offset"]), triple(scale["resolution"]))
+        sizes = (triple(scale["size"]), point(scale["voxel_offset"]), triple(scale["resolution"]))
         chunks = (triple(scale["chunk_size"]), str(scale["chunks"]))
         rows.append((str(scale["mip"]), *sizes, *chunks, encoding, human_bytes(scale["voxel_bytes"])))
     click.echo(table(rows))

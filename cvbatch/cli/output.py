@@ -103,6 +103,11 @@ def human_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def point(values: Sequence[float]) -> str:
+    """``(128, 0, -64)``."""
+    return f"({', '.join(f'{value:g}' if isinstance(value, float) else str(value) for value in values)})"
+
+
 def triple(values: Sequence[float]) -> str:
     """``128 × 128 × 64``."""
     return " × ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

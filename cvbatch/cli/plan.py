@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cvbatch.cli.output import Output, config_arguments, human_bytes, output_options, table, triple
+from cvbatch.cli.output import Output, config_arguments, human_bytes, output_options, point, table, triple
 
 
 @click.command()
@@ -33,9 +33,10 @@ def _print(plan: dict[str, Any]) -> None:
     click.echo(f"  from {source['path']}")
     click.echo(f"  to   {destination['path']}")
     low, high = source["region"][:3], source["region"][3:]
-    click.echo(f"  box  {low} – {high} of the source; in nm {source['region_nm'][:3]} – {source['region_nm'][3:]}")
+    nanometres = f"{point(source['region_nm'][:3])} – {point(source['region_nm'][3:])}"
+    click.echo(f"  box  {point(low)} – {point(high)} voxels of the source, {nanometres} nm")
     click.echo()
-    rows: list[tuple[str, ...]] = [("", "size", "offset", "nm", "chunk", "encoding")]
+    rows: list[tuple[str, ...]] = [("", "size", "offset", "nm a voxel", "chunk", "encoding")]
     rows.append(_row("source", source["scale"], ""))
     rows += [_row(f"writes {s['key']}", s, destination["compress"]) for s in destination["scales"]]
     click.echo(table(rows))
@@ -55,5 +56,5 @@ def _print(plan: dict[str, Any]) -> None:
 
 def _row(name: str, scale: dict[str, Any], compress: str) -> tuple[str, ...]:
     encoding = f"{scale['encoding']} + {compress}" if compress not in ("", "none") else scale["encoding"]
-    sizes = (triple(scale["size"]), triple(scale["voxel_offset"]), triple(scale["resolution"]))
+    sizes = (triple(scale["size"]), point(scale["voxel_offset"]), triple(scale["resolution"]))
     return (name, *sizes, triple(scale["chunk_size"]), encoding)

@@ -7,7 +7,7 @@ from cvbatch.metadata import Job
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
 
 # An interpreter with numpy, the codecs and a thread or two, measured.
-PROCESS_BYTES = 56 << 20
+PROCESS_BYTES = 48 << 20
 
 
 def slab_bytes(job: Job, levels: tuple[PassLevel, ...], task_shape: Vec) -> int:
