@@ -209,6 +209,7 @@ def test_names_are_short_enough_for_macos(job, serial, monkeypatch):
 
 
 def test_name_that_would_be_too_long(monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 4_194_304)
     with pytest.raises(SharedMemoryError, match="30 characters"):
         segment_name("01234567", 10**12)
 

@@ -96,6 +96,16 @@ def test_delayed_batches_come_in_the_order_of_their_times(clock):
     assert leased(queue) == [1]
 
 
+def test_batches_tried_again_do_not_hold_up_the_others(clock):
+    # given a batch that failed and whose time has come, and others that were not tried yet
+    queue = LocalQueue(now=clock)
+    queue.insert([batch(1)], delay_seconds=10)
+    clock.now += 20
+    queue.insert([batch(2), batch(3)])
+    # then those come first
+    assert leased(queue) == [2, 3, 1]
+
+
 def test_released_batch_is_to_be_had_at_once(clock):
     # given a batch that is handed back, while others wait
     queue = LocalQueue([batch(1), batch(2)], clock)
