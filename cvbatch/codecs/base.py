@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cvbatch.errors import DecodingError
 
 Voxels: TypeAlias = NDArray[Any]
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -23,6 +26,17 @@ class Layout:
     @property
     def nbytes(self) -> int:
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Whatever a library raises about bytes is a DecodingError; a lack of memory is not the bytes' fault."""
+    try:
+        yield
+    except (DecodingError, MemoryError):
+        raise
+    except Exception as error:  # Libraries have bare exceptions of their own.
+        raise DecodingError(f"not {name}: {error}") from error
 
 
 def native(voxels: Voxels) -> Voxels:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cvbatch.codecs.base import Buffer, ByteCodec
+from cvbatch.codecs.base import Buffer, ByteCodec, decoding
 from cvbatch.errors import DecodingError, UnsupportedFormatError
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -164,12 +164,8 @@ def decompress(data: Buffer, encoding: str, expected: int) -> Buffer:
         return data
     if encoding not in _DECOMPRESSORS:
         raise DecodingError(f"no decoder for content encoding {encoding!r}")
-    try:
+    with decoding(encoding):
         return _DECOMPRESSORS[encoding](data, expected)
-    except DecodingError:
-        raise
-    except Exception as error:  # Each library has an error type of its own.
-        raise DecodingError(f"not {encoding}: {error}") from error
 
 
 def _gunzip(data: Buffer, expected: int) -> Buffer:

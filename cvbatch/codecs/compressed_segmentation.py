@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 
@@ -98,12 +98,10 @@ class CompressedSegmentation:
             raise DecodingError(f"the headers of {blocks} blocks don't fit into {4 * len(body)} bytes")
         self._check_blocks(body, blocks, layout.dtype.itemsize // 4)
         alone = bytes(data) if start == 1 else b"\1\0\0\0" + body.tobytes()
-        try:
+        with decoding("compressed_segmentation"):
             voxels: Voxels = compressed_segmentation.decompress(
                 alone, layout.shape, layout.dtype, self.block_size, order="F"
             )
-        except Exception as error:  # The library raises bare exceptions of its own.
-            raise DecodingError(f"not compressed_segmentation: {error}") from error
         return voxels.reshape(layout.shape, order="F")
 
     def _check_blocks(self, body: Voxels, blocks: int, words_a_label: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError
 
 MAGIC = b"cpso"
@@ -54,8 +54,6 @@ class Compresso:
                 f"a compresso stream of {tuple(size)} with {width} bytes a label is not a chunk of "
                 f"{layout.shape} {layout.dtype}"
             )
-        try:
+        with decoding("compresso"):
             voxels: Voxels = compresso.decompress(bytes(data))
-        except Exception as error:  # The library raises bare exceptions of its own.
-            raise DecodingError(f"not compresso: {error}") from error
         return voxels.reshape(layout.shape, order="F")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError
 
 
@@ -41,13 +41,9 @@ class Crackle:
         import crackle
 
         raw = bytes(data)
-        try:
+        with decoding("crackle"):
             self._check(raw, layout)
             voxels: Voxels = crackle.decompress(raw, parallel=1)
-        except DecodingError:
-            raise
-        except Exception as error:  # The library raises bare exceptions of its own.
-            raise DecodingError(f"not crackle: {error}") from error
         return voxels.reshape(layout.shape, order="F")
 
     @staticmethod

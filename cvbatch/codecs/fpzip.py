@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError, UnsupportedFormatError
 
 MAGIC = b"fpy)"
@@ -63,11 +63,9 @@ class Fpzip:
         # A stream says its size nowhere but in its header: where that is the chunk's, nothing else is allocated.
         if raw[:4] != MAGIC or raw[HEADER_SIZE] != _header(layout)[HEADER_SIZE]:
             raise DecodingError(f"not the fpzip stream of a chunk of {layout.shape}")
-        try:
+        with decoding("fpzip"):
             # The library knows no end of its input. What a chunk can take at the most follows as zeros.
             voxels: Voxels = fpzip.decompress(raw + bytes(2 * layout.nbytes + 1024), order="F")
-        except Exception as error:  # The library raises bare exceptions of its own.
-            raise DecodingError(f"not fpzip: {error}") from error
         if voxels.size != np.prod(layout.shape) or voxels.dtype != layout.dtype:
             raise DecodingError(f"an fpzip stream of {voxels.shape} {voxels.dtype} is not a chunk of {layout.shape}")
         return voxels.reshape(layout.shape, order="F")

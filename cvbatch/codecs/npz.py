@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding
 from cvbatch.errors import DecodingError, EncodingError
 
 # What numpy writes before the voxels, at the most.
@@ -40,14 +40,12 @@ class Npz:
 
     def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         decoder = zlib.decompressobj()
-        try:
+        with decoding("npz"):
             # One byte more than there can be: a small file may hold gigabytes of zeros.
             raw = decoder.decompress(bytes(data), layout.nbytes + LONGEST_HEADER + 1)
             file = io.BytesIO(raw)
             np.lib.format.read_magic(file)
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=LONGEST_HEADER)
-        except Exception as error:  # The header is a Python literal: what is wrong with one can be anything.
-            raise DecodingError(f"not npz: {error}") from error
         voxels = raw[file.tell() :]
         if not decoder.eof or shape != layout.shape or dtype != layout.dtype or len(voxels) != layout.nbytes:
             raise DecodingError(f"an npz array of {shape} {dtype} is not a chunk of {layout.shape} {layout.dtype}")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, native
+from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError, UnsupportedFormatError
 
 UNSET = -1.0
@@ -48,6 +48,7 @@ class Zfpc:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        _library()  # Known to be there before anything is written.
         limits = {name: parameters.get(f"zfpc_{name}", UNSET) for name in ("rate", "precision", "tolerance")}
         for name, value in limits.items():
             if not isinstance(value, int | float) or isinstance(value, bool) or (value != UNSET and not value > 0):
@@ -84,10 +85,8 @@ class Zfpc:
         size = tuple(np.frombuffer(raw, "<u4", count=4, offset=6).tolist())
         if size != layout.shape:
             raise DecodingError(f"a zfpc stream of {size} is not a chunk of {layout.shape}")
-        try:
+        with decoding("zfpc"):
             voxels: Voxels = zfpc.decompress(raw)
-        except Exception as error:  # The library raises bare exceptions of its own.
-            raise DecodingError(f"not zfpc: {error}") from error
         if voxels.size != np.prod(layout.shape) or voxels.dtype != layout.dtype:
             raise DecodingError(f"a zfpc stream of {voxels.shape} {voxels.dtype} is not a chunk of {layout.shape}")
         return voxels.reshape(layout.shape, order="F")

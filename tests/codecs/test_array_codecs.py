@@ -11,6 +11,7 @@ import pytest
 from volumes import labels, noise
 
 from cvbatch.codecs import ARRAY_CODECS, Layout, array_codec, codecs_for
+from cvbatch.codecs.base import decoding
 from cvbatch.errors import CvbatchError, DecodingError, EncodingError, UnsupportedFormatError
 from cvbatch.metadata import DATA_TYPES
 
@@ -227,3 +228,8 @@ def test_a_given_array_is_filled_or_left_to_the_caller(name, dtype, channels):
 def test_every_error_of_a_codec_is_one_of_ours():
     assert issubclass(DecodingError, CvbatchError)
     assert not DecodingError.retryable
+
+
+def test_a_lack_of_memory_is_not_damage():
+    with pytest.raises(MemoryError), decoding("raw"):
+        raise MemoryError
