@@ -100,6 +100,22 @@ class ArrayCodec(Protocol):
         ...
 
 
+class Parameterless:
+    """What codecs without parameters have in common."""
+
+    traits: ClassVar[Traits]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether voxels come back as they were."""
+        return self.traits.loss == "never"
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """The one codec there is."""
+        return cls()
+
+
 class ByteCodec(Protocol):
     """Bytes to fewer bytes. ``encoding`` is its HTTP name. The same input gives the same output."""
 

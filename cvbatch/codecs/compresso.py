@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
+from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError
 
 MAGIC = b"cpso"
 
 
 @dataclass(frozen=True)
-class Compresso:
+class Compresso(Parameterless):
     """Algorithm: Matejek et al., "Compresso: efficient compression of segmentation data" (2017).
 
     The stream is that of the ``compresso`` package, version 0 or 1.
     """
 
     traits: ClassVar[Traits] = Traits("compresso", releases_gil=False, fragile=True)
-
-    @property
-    def lossless(self) -> bool:
-        return True
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        return cls()
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
+from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError
 
 
 @dataclass(frozen=True)
-class Crackle:
+class Crackle(Parameterless):
     """Format: seung-lab/crackle, a stream of the ``crackle-codec`` package with checksums."""
 
     traits: ClassVar[Traits] = Traits("crackle", viewable=False, fragile=True)
-
-    @property
-    def lossless(self) -> bool:
-        return True
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        return cls()
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:

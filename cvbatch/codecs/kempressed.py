@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels
 from cvbatch.codecs.fpzip import Fpzip
 
 
 @dataclass(frozen=True)
-class Kempressed:
+class Kempressed(Parameterless):
     """An fpzip stream of the array (x, y, channel, z) to which 2 was added, as CloudVolume writes it.
 
     Adding and taking away 2 loses the last bits of small values, by at most 2**-23 each way.
     """
 
     traits: ClassVar[Traits] = Traits("kempressed", loss="always", releases_gil=False, viewable=False, fragile=True)
-
-    @property
-    def lossless(self) -> bool:
-        return False
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        return cls()
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:

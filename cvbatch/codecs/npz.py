@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding
+from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels, decoding
 from cvbatch.errors import DecodingError, EncodingError
 
 # What numpy writes before the voxels, at the most.
@@ -18,18 +17,10 @@ LONGEST_HEADER = 1 << 12
 
 
 @dataclass(frozen=True)
-class Npz:
+class Npz(Parameterless):
     """A numpy ``.npy`` file of the array (x, y, z, channel), compressed with zlib."""
 
     traits: ClassVar[Traits] = Traits("npz", viewable=False, writable=False)
-
-    @property
-    def lossless(self) -> bool:
-        return True
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        return cls()
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels
 from cvbatch.errors import DecodingError
 
 
 @dataclass(frozen=True)
-class Raw:
+class Raw(Parameterless):
     """Specification: google/neuroglancer, precomputed/volume.md, "raw chunk encoding"."""
 
     traits: ClassVar[Traits] = Traits("raw")
-
-    @property
-    def lossless(self) -> bool:
-        return True
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        return cls()
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:
