@@ -12,6 +12,9 @@ from cvbatch.codecs.base import Buffer, Layout, Parameterless, Traits, Voxels, d
 from cvbatch.errors import DecodingError
 
 MAGIC = b"cpso"
+# Magic, version, bytes a label, size in voxels, window in voxels, then how many ids, window values and locations
+# there are, and the connectivity.
+HEADER = struct.Struct("<4sBBHHHBBBQIQB")
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,22 @@ class Compresso(Parameterless):
     def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         import compresso
 
-        # magic, version, bytes a label, then the size in voxels as three 16-bit numbers.
-        if len(data) < 36 or bytes(data[:4]) != MAGIC:
-            raise DecodingError("not compresso")
-        width, *size = struct.unpack("<BHHH", bytes(data[5:12]))
-        if tuple(size) != layout.shape[:3] or width != layout.dtype.itemsize:
-            raise DecodingError(
-                f"a compresso stream of {tuple(size)} with {width} bytes a label is not a chunk of "
-                f"{layout.shape} {layout.dtype}"
-            )
+        _check_header(bytes(data[: HEADER.size]), len(data), layout)
         with decoding("compresso"):
             voxels: Voxels = compresso.decompress(bytes(data))
         return voxels.reshape(layout.shape, order="F")
+
+
+def _check_header(header: bytes, nbytes: int, layout: Layout) -> None:
+    """Raise for a header that is not one of ``layout``, or that claims more than there is."""
+    if len(header) < HEADER.size:
+        raise DecodingError("not compresso")
+    magic, _, width, sx, sy, sz, step_x, step_y, step_z, ids, values, locations, _ = HEADER.unpack(header)
+    if magic != MAGIC or (sx, sy, sz) != layout.shape[:3] or width != layout.dtype.itemsize:
+        raise DecodingError(f"not the compresso stream of a chunk of {layout.shape} {layout.dtype}")
+    window_bits = step_x * step_y * step_z
+    if not 1 <= window_bits <= 64:
+        raise DecodingError(f"compresso windows of {step_x} × {step_y} × {step_z} voxels")
+    window_bytes = next(size for size in (1, 2, 4, 8) if window_bits <= 8 * size)
+    if HEADER.size + (ids + locations) * width + values * window_bytes > nbytes:
+        raise DecodingError("compresso: cut short")
