@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from cvbatch.config import LoadedConfig, load_config, resolve
-from cvbatch.errors import StateError
+from cvbatch.config import LoadedConfig, Resolved, load_config, resolve
+from cvbatch.errors import InputError, StateError
 from cvbatch.events import Subscriber, ignore
+from cvbatch.formats.precomputed import read_info
 from cvbatch.planner import Plan
-from cvbatch.runtime import Report, Retries, RunOptions, StopFlag, execute, open_state, planned
+from cvbatch.runtime import Report, Retries, RunOptions, State, StopFlag, execute, open_state, planned
+from cvbatch.storage import open_store
 
 __all__ = ["load_config", "plan", "resume", "run"]
 
@@ -21,13 +23,23 @@ def _loaded(config: AnyConfig) -> LoadedConfig:
     return config if isinstance(config, LoadedConfig) else load_config(config)
 
 
+def _resolved(config: AnyConfig) -> tuple[Resolved, State]:
+    """The job of a configuration and its state. Raises :class:`InputError` where it may not be started."""
+    resolved = resolve(_loaded(config))
+    job, state = resolved.job, open_state(resolved.job, resolved.state)
+    # A volume that an earlier start of this very job has made is not in its way.
+    if resolved.must_be_new and state.read_job() is None and read_info(open_store(job.destination)) is not None:
+        raise InputError(f"there is a volume at {job.destination} already, and destination.mode is create")
+    return resolved, state
+
+
 def plan(config: AnyConfig) -> Plan:
     """The tasks of a job. ``config`` is a :func:`load_config` result, a dict or the path of a YAML file.
 
     Reads metadata and writes nothing. Raises errors of :class:`~cvbatch.errors.InputError`.
     """
-    resolved = resolve(_loaded(config))
-    return planned(resolved.job, open_state(resolved.job, resolved.state), resolved.crew)
+    resolved, state = _resolved(config)
+    return planned(resolved.job, state, resolved.crew)
 
 
 def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:
@@ -37,7 +49,7 @@ def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = No
     :class:`~cvbatch.errors.InputError` before anything is changed and
     :class:`~cvbatch.errors.InterruptedRun` when stopped. Failed tasks don't raise: see ``Report.failures``.
     """
-    resolved = resolve(_loaded(config))
+    resolved, _ = _resolved(config)
     options = RunOptions(
         crew=resolved.crew,
         state=resolved.state,
@@ -54,8 +66,7 @@ def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None =
     Raises :class:`~cvbatch.errors.StateError` where it was not.
     """
     loaded = _loaded(config)
-    resolved = resolve(loaded)
-    state = open_state(resolved.job, resolved.state)
+    _, state = _resolved(loaded)
     if state.read_job() is None:
         raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
     return run(loaded, tell, stop)

@@ -21,6 +21,7 @@ CvbatchError                      knows whether trying again can help (``retryab
 ├── StorageError                  a store failed; trying again may help
 │   └── ForbiddenError            a store refused; trying again does not help
 ├── SharedMemoryError             a segment could not be made or mapped
+├── LockLostError             another run took over a region in the middle of this one
 ├── WorkerDiedError               a worker process ended in the middle of a task
 └── InterruptedRun                stopped on request; can be resumed (exit status 130)
 
@@ -141,6 +142,10 @@ class SharedMemoryError(CvbatchError, OSError):
     """A shared-memory segment could not be made, or there is no room for it."""
 
     retryable = True
+
+
+class LockLostError(CvbatchError):
+    """Another run took over the region while this one was not heard of."""
 
 
 class WorkerDiedError(CvbatchError):

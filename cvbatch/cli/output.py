@@ -30,13 +30,6 @@ class Output:
             text()
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
-    """Options that decide how an error is shown must be known where it is caught."""
-    settings = context.find_root().meta
-    settings[f"cvbatch.{parameter.name}"] = value
-    return value
-
-
 def output_options(function: F) -> F:
     """``--json``, ``--quiet`` and ``--verbose``."""
     for name, help_text in (
@@ -45,7 +38,7 @@ def output_options(function: F) -> F:
         ("--json", "One JSON document on standard output."),
     ):
         variable = "as_json" if name == "--json" else name[2:]
-        function = click.option(name, variable, is_flag=True, help=help_text, callback=_remember)(function)
+        function = click.option(name, variable, is_flag=True, help=help_text)(function)
     return function
 
 

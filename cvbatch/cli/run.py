@@ -60,6 +60,8 @@ def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], ou
         report = job(loaded, tell, stop)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
+        if output.quiet:
+            _print_failures(report, to_standard_error=True)
         sys.exit(1)
 
 
@@ -101,15 +103,18 @@ def print_summary(report: Report) -> None:
     click.echo(f"  memory   {human_bytes(report.peak_memory_bytes)} at most, all processes together")
     if report.retries:
         click.echo(f"  retries  {report.retries}")
-    _print_failures(report)
+    _print_failures(report, to_standard_error=False)
 
 
-def _print_failures(report: Report) -> None:
+def _print_failures(report: Report, to_standard_error: bool) -> None:
+    def say(text: str) -> None:
+        click.echo(text, err=to_standard_error)
+
     if report.tasks.skipped:
-        click.echo(f"  skipped  {report.tasks.skipped} tasks that would have read what failed tasks make")
+        say(f"  skipped  {report.tasks.skipped} tasks that would have read what failed tasks make")
     for failure in report.failures[:20]:
-        click.echo(f"  failed   task {failure.task}, voxels {failure.box}: {failure.error}")
+        say(f"  failed   task {failure.task}, voxels {failure.box}: {failure.error}")
     if len(report.failures) > 20:
-        click.echo(f"  failed   … and {len(report.failures) - 20} more: see `cvbatch status`")
+        say(f"  failed   … and {len(report.failures) - 20} more: see `cvbatch status`")
     if not report.complete:
-        click.echo("Mend the cause and run the same again: only what is not done is tried.")
+        say("Mend the cause and run the same again: only what is not done is tried.")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
-from cvbatch.codecs.images import from_picture, to_picture
+from cvbatch.codecs.images import from_picture, picture_over, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
 LOSSLESS = 100
@@ -65,11 +65,14 @@ class Jxl:
         x, y, z, _ = layout.shape
         if width * height != x * y * z:
             raise DecodingError(f"a jxl of {width} × {height} is not a chunk of {layout.shape}")
+        given = picture_over(out) if (height, width) == (y * z, x) else None
         try:
-            picture = imagecodecs.jpegxl_decode(bytes(data), numthreads=1)
+            picture = imagecodecs.jpegxl_decode(
+                bytes(data), numthreads=1, out=None if given is None else given[:, :, 0]
+            )
         except (imagecodecs.JpegxlError, ValueError, RuntimeError) as error:
             raise DecodingError(f"not jxl: {error}") from error
-        return from_picture(picture, layout)
+        return from_picture(picture, layout) if given is None or out is None else out
 
 
 # Width over height, by the number in the header; 0 says that the width is written out.

@@ -25,7 +25,7 @@ class Kempressed(Parameterless):
         return dtype == np.float32
 
     def encode(self, voxels: Voxels) -> Buffer:
-        return Fpzip().encode(voxels.transpose(0, 1, 3, 2) + np.float32(2))
+        return Fpzip().encode(np.add(voxels.transpose(0, 1, 3, 2), np.float32(2), order="F", dtype=np.float32))
 
     def decode(self, data: Buffer, layout: Layout, out: Voxels | None = None) -> Voxels:
         x, y, z, channels = layout.shape

@@ -105,7 +105,8 @@ def _encoding_members(encoding: EncodingConfig, origin: Origin) -> dict[str, Any
                 ("destination", "encoding", name), f"unknown parameter of {encoding.name}; there are: {known}"
             )
             raise ConfigError([problem])
-    return {names[name]: value for name, value in encoding.parameters.items()}
+    # Lists, as they come back from JSON.
+    return {names[n]: list(v) if isinstance(v, tuple) else v for n, v in encoding.parameters.items()}
 
 
 def _first(rules: LevelRules, template: ScaleInfo) -> ScaleInfo:

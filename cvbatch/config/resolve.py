@@ -31,6 +31,7 @@ class Resolved:
     crew: Crew
     state: str | None
     max_attempts: int
+    must_be_new: bool
 
 
 @dataclass
@@ -71,7 +72,8 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     assert source is not None
     assert destination is not None
     job = _job(config, source, destination, problems)
-    return Resolved(job, _crew(config), config.state, config.queue.max_attempts)
+    must_be_new = config.destination is not None and config.destination.mode == "create"
+    return Resolved(job, _crew(config), config.state, config.queue.max_attempts, must_be_new)
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,6 @@ def _open_destination(config: Config) -> _Volume:
     if location.same_place(parse_location(config.source.path)):
         raise InputError(f"{location.url} is the source too; give the destination a path of its own")
     info = read_info(open_store(location))
-    if config.destination.mode == "create" and info is not None:
-        raise InputError(f"there is a volume at {location.url} already, and destination.mode is create")
     if config.destination.mode == "update" and info is None:
         raise InputError(f"there is no volume at {location.url}, and destination.mode is update")
     return _Volume(location, info)
@@ -185,8 +185,9 @@ def _region(config: Config, info: VolumeInfo, scale: ScaleInfo) -> Bbox:
             f"{box} leaves the volume, which is {given.bounds} at mip {mip} "
             f"({format_resolution(given.resolution)} nm a voxel)"
         )
-    # The last voxel of a coarse scale may stand for fewer voxels of a fine one.
-    return box_between_resolutions(box, given.resolution, scale.resolution).intersection(scale.bounds)
+    # Voxels of all mips are counted from where the volume begins, and the last one may stand for fewer.
+    moved = box_between_resolutions(box - given.voxel_offset, given.resolution, scale.resolution)
+    return (moved + scale.voxel_offset).intersection(scale.bounds)
 
 
 def _check_background(background: int, dtype: np.dtype[np.generic]) -> None:

@@ -45,12 +45,13 @@ class Arena:
             return block
 
     def _make_room(self, nbytes: int) -> None:
-        """Close free segments, which are too small, until ``nbytes`` more fit."""
+        """Close the free segments, which are all too small, and see to it that ``nbytes`` more fit."""
         in_use = sum(block.nbytes for block in self._used)
         if in_use + nbytes > self.budget:
             raise MemoryBudgetError(f"{nbytes:,} bytes more than the {in_use:,} in use pass {self.budget:,} bytes")
-        while self._free and sum(block.nbytes for block in self._used + self._free) + nbytes > self.budget:
-            self._free.pop(0).close()
+        for block in self._free:
+            block.close()
+        self._free = []
 
     def give(self, block: SharedBlock) -> None:
         """Hand a segment back to be used again."""

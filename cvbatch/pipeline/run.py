@@ -14,7 +14,7 @@ from cvbatch.ops import downsample
 from cvbatch.pipeline.pools import Pools, finish_all
 from cvbatch.pipeline.work import PassWork
 from cvbatch.pipeline.writer import ChunkWriter
-from cvbatch.planner import PassLevel, Route, slab_bytes
+from cvbatch.planner import PassLevel, Route, keeps_voxels, slab_bytes
 from cvbatch.storage import Blob
 
 
@@ -112,8 +112,8 @@ def start_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> TaskRu
     tally = Tally()
     read_box = box - work.shift
     indices = list(work.reader.chunks.grid.indices(read_box))
-    keep = work.route is Route.BUILD or len(work.each.levels) > 1
-    block = arena.take(slab_bytes(work.plan.job, work.each.levels, box.size())) if keep else None
+    job = work.plan.job
+    block = arena.take(slab_bytes(job, work.each.levels, box.size())) if keeps_voxels(job, work.each) else None
     base = _Slab(work, box, block).base if block else None
     step = _Step(work, read_box, base, tally)
     does = {Route.BUILD: step.paint, Route.RECODE: step.recode, Route.COPY: step.copy}[work.route]

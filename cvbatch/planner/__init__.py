@@ -5,7 +5,7 @@ from cvbatch.planner.check import check_plan
 from cvbatch.planner.cut import Crew, cut
 from cvbatch.planner.memory import projected_bytes, slab_bytes, slab_shape, task_shape, tasks_at_once, worker_bytes
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
-from cvbatch.planner.route import Route, route
+from cvbatch.planner.route import Route, keeps_voxels, route
 
 __all__ = [
     "Crew",
@@ -17,6 +17,7 @@ __all__ = [
     "base_scale",
     "check_plan",
     "cut",
+    "keeps_voxels",
     "projected_bytes",
     "route",
     "slab_bytes",

@@ -43,7 +43,8 @@ def aligned_region(job: Job, align: str) -> Bbox:
         if fits
     ]
     remedy = (
-        f"Aligned are: {', '.join(choices)}; or set destination.align to expand or shrink"
+        f"Aligned are: {', '.join(choices)}"
+        + ("" if job.kind == "downsample" else "; or set destination.align to expand or shrink")
         if choices
         else "No aligned box is near: give the destination smaller chunks, or fewer mips"
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from cvbatch.formats.precomputed import layout_of
 from cvbatch.geometry import Bbox, ChunkGrid, Vec, ceil_div
-from cvbatch.metadata import Batch, Job, Level, PassSpec, PlanSpec, ScaleInfo, Task
+from cvbatch.metadata import Job, Level, PassSpec, PlanSpec, ScaleInfo, Task
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,6 @@ class Plan:
         """What a task reads, in voxels of the level that its pass reads."""
         return self.passes[task.pass_number].box(task.index)
 
-    def batches(self, pass_number: int) -> Iterator[Batch]:
-        """The tasks of a pass by the message."""
-        count, step = len(self.passes[pass_number]), self.spec.tasks_per_message
-        return (Batch(self.job.id, pass_number, i, min(i + step, count)) for i in range(0, count, step))
-
-
-def write_cell_of(scale: ScaleInfo) -> Vec:
-    """The smallest box of voxels of a scale that can be written on its own."""
-    return scale.chunk_size
-
 
 def base_scale(job: Job, first: int) -> ScaleInfo:
     """The scale whose chunks a pass that begins with level ``first`` reads."""
@@ -119,7 +110,7 @@ def pass_levels(job: Job, first: int, stop: int) -> tuple[PassLevel, ...]:
     for number in range(first, stop):
         level = job.levels[number]
         factor = factor * level.factor
-        levels.append(PassLevel(number, level, factor, write_cell_of(level.scale)))
+        levels.append(PassLevel(number, level, factor, layout_of(level.scale).write_cell(level.scale)))
     return tuple(levels)
 
 

@@ -48,3 +48,8 @@ def route(job: Job, each: Pass) -> Route:
     if same_array_encoding(source, target) and not job.delete_background:
         return Route.COPY
     return Route.RECODE if len(each.levels) == 1 else Route.BUILD
+
+
+def keeps_voxels(job: Job, each: Pass) -> bool:
+    """Whether the voxels of a task are put together in memory, or each chunk goes its own way."""
+    return route(job, each) is Route.BUILD or len(each.levels) > 1

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from cvbatch.errors import InputError, MemoryBudgetError, StateError, StorageError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
-from cvbatch.formats.precomputed import add_processing, read_info
+from cvbatch.formats.precomputed import add_processing, read_info, read_provenance
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Batch, Job
-from cvbatch.planner import Crew, Pass, Plan, cut, slab_bytes, task_shape, tasks_at_once
+from cvbatch.planner import Crew, Pass, Plan, cut, keeps_voxels, slab_bytes, task_shape, tasks_at_once
 from cvbatch.queues import LocalQueue
 from cvbatch.runtime.host import identity, now_text, worker_name
 from cvbatch.runtime.lock import RegionLock, acquire
@@ -67,12 +67,12 @@ def execute(job: Job, options: RunOptions) -> Report:
     state = open_state(job, options.state)
     plan = planned(job, state, options.crew)
     before = tasks_done(plan, state.done())
-    if before and read_info(open_store(job.destination)) is None:
-        raise StateError(
-            f"{state.store.url} says that {before} tasks are done, but {job.destination} has no info: the volume was "
-            "removed. Remove the state too, to start from the beginning"
-        )
-    result = _Result() if before == len(plan) else _work(plan, state, options, before)
+    if before:
+        _check_still_there(plan, state)
+    if before < len(plan):
+        plan, before, result = _work(job, state, options)
+    else:
+        result = _Result()
     done = before + result.progress.done
     if done == len(plan):
         _sign(plan)
@@ -96,31 +96,55 @@ class _Result:
     peak_memory_bytes: int = 0
 
 
-def _work(plan: Plan, state: State, options: RunOptions, before: int) -> _Result:
-    processes = min(options.crew.processes, len(plan) - before)
-    _check_shared_memory(plan, processes)
+def _check_still_there(plan: Plan, state: State) -> None:
+    """Raise :class:`StateError` where the state speaks of tasks whose results or whose plan are gone."""
+    if read_info(open_store(plan.job.destination)) is None:
+        raise StateError(
+            f"{state.store.url} says that tasks are done, but {plan.job.destination} has no info: the volume was "
+            "removed. Remove the state too, to start from the beginning"
+        )
+    if state.read_job() is None:
+        raise StateError(
+            f"{state.store.url} has receipts and no job.json, without which they mean nothing. Remove the state, "
+            "to start from the beginning"
+        )
+
+
+def _work(job: Job, state: State, options: RunOptions) -> tuple[Plan, int, _Result]:
+    """Do what is not done; the plan, how many tasks were done before, and what this run did."""
     sweep_segments()
-    resumed = state.read_job() is not None
-    with _lock(plan) as lock:
+    read_provenance(open_store(job.destination))  # To be told now rather than at the end that it is damaged.
+    _check_room(planned(job, state, options.crew), options.crew.processes)
+    with _lock(planned(job, state, options.crew)) as lock:
+        # Only under the lock it is sure that nobody else cuts the job or does a part of it.
+        resumed = state.read_job() is not None
+        plan = planned(job, state, options.crew)
+        before = tasks_done(plan, state.done())
         _prepare(plan, state)
+        processes = max(1, min(options.crew.processes, len(plan) - before))
         options.tell(RunStarted(plan.job.id, len(plan), before, _voxels_left(plan, state.done()), processes))
         with _workers(plan, processes) as workers, _supervisor(plan, workers, state, lock, options) as supervisor:
             skipped = _run_passes(plan, supervisor, state, options)
         if resumed or supervisor.progress.deaths:
             # Whoever was killed in the middle of a file has left it behind.
             open_store(plan.job.destination).sweep()
-        return _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
+        return plan, before, _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
 
 
-def _check_shared_memory(plan: Plan, processes: int) -> None:
+def _check_room(plan: Plan, processes: int) -> None:
     """Raise :class:`MemoryBudgetError` where the segments of all workers have no room."""
     room = available_bytes()
-    most = max(tasks_at_once(plan, each) * slab_bytes(plan.job, each.levels, task_shape(each)) for each in plan.passes)
-    if room is not None and processes * most > room:
+    if room is None:
+        return
+    processes = 1 if _is_inline(plan.job) else min(processes, len(plan))
+    kept = [each for each in plan.passes if keeps_voxels(plan.job, each)]
+    most = max(
+        (tasks_at_once(plan, each) * slab_bytes(plan.job, each.levels, task_shape(each)) for each in kept), default=0
+    )
+    if processes * most > room:
         raise MemoryBudgetError(
             f"{processes} processes need {processes * most:,} bytes of shared memory and /dev/shm has {room:,} free. "
-            "Lower workers.processes or workers.memory, enlarge /dev/shm (docker: --shm-size), or free orphans "
-            "with `cvbatch shm sweep`"
+            "Lower workers.processes or workers.memory, or enlarge /dev/shm (docker: --shm-size)"
         )
 
 
@@ -128,8 +152,7 @@ def _prepare(plan: Plan, state: State) -> None:
     """Write what is written once, and forget the failures of earlier runs: their tasks are tried again."""
     prepare_destination(plan.job)
     state.write_job(plan.job, plan.spec)
-    for failure in state.failures():
-        state.clear_failure(failure.task)
+    state.clear_failures()
 
 
 def _voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
@@ -153,13 +176,16 @@ def _lock(plan: Plan) -> Iterator[RegionLock]:
         lock.release()
 
 
+def _is_inline(job: Job) -> bool:
+    """Whether a volume lives in the memory of this process, where no other one can reach it."""
+    return any(parse_location(url).protocol == "mem" for url in (job.source.url, job.destination))
+
+
 @contextmanager
 def _workers(plan: Plan, processes: int) -> Iterator[Workers]:
     """Processes, or the calling one where a volume lives in its memory."""
-    urls = (plan.job.source.url, plan.job.destination)
-    inline = any(parse_location(url).protocol == "mem" for url in urls)
     at_once = min(tasks_at_once(plan, each) for each in plan.passes)
-    workers: Workers = InlineWorkers(plan) if inline else ProcessWorkers(plan, processes, at_once)
+    workers: Workers = InlineWorkers(plan) if _is_inline(plan.job) else ProcessWorkers(plan, processes, at_once)
     clean = False
     try:
         yield workers
@@ -176,8 +202,10 @@ def _supervisor(
     document = {**identity(), "processes": options.crew.processes, "since": now_text()}
 
     def heartbeat() -> None:
-        lock.renew()
-        state.beat(name, {**document, "seen": now_text()})
+        # A store that fails now and then is asked again at the next beat; the lock outlives several.
+        with suppress(StorageError):
+            lock.renew()
+            state.beat(name, {**document, "seen": now_text()})
 
     destination = open_store(plan.job.destination)
     around = Surroundings(state, destination, options.tell, options.stop, heartbeat, options.retries)

@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from cvbatch.liveness import process_lives
+from cvbatch.liveness import process_lives, process_start
 
 
 def worker_name() -> str:
@@ -21,11 +21,8 @@ def now_text() -> str:
 
 
 def identity() -> dict[str, Any]:
-    """What tells a process from all others: a pid is used again, a pid and its start time are not."""
-    import psutil
-
-    pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": psutil.Process(pid).create_time()}
+    """What tells a process from all others: a pid is used again, a pid and its start are not."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": process_start(os.getpid())}
 
 
 def surely_dead(process: dict[str, Any]) -> bool:

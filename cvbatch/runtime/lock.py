@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cvbatch.errors import JobBusyError
+from cvbatch.errors import JobBusyError, LockLostError
 from cvbatch.geometry import Bbox
 from cvbatch.planner import Plan
 from cvbatch.runtime.host import identity, now_text, surely_dead
@@ -38,18 +38,24 @@ class RegionLock:
     clock: Callable[[], float] = time.time
 
     def renew(self) -> None:
-        """Say again that the run lives. Raises :class:`JobBusyError` where another run took over."""
-        found = self.store.get(self.key)
-        if found is not None and _load(found).get("owner") != self.document["owner"]:
-            raise JobBusyError(f"another run took over {self.store.url} while this one was not heard of")
+        """Say again that the run lives. Raises :class:`LockLostError` where another run took over."""
+        if not self._is_ours():
+            raise LockLostError(f"another run took over {self.store.url} while this one was not heard of")
         self._write()
+
+    def _is_ours(self) -> bool:
+        """Whether nobody else has locked the region since."""
+        found = self.store.get(self.key)
+        return found is None or _load(found).get("owner") == self.document["owner"]
 
     def _write(self) -> None:
         document = {**self.document, "expires": self.clock() + LEASE_SECONDS}
         self.store.put(self.key, Blob(_dump(document)), content_type="application/json")
 
     def release(self) -> None:
-        self.store.delete(self.key)
+        """Unlock the region, if it is still ours."""
+        if self._is_ours():
+            self.store.delete(self.key)
 
 
 def acquire(plan: Plan, clock: Callable[[], float] = time.time) -> RegionLock:

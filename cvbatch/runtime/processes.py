@@ -29,7 +29,7 @@ from cvbatch.planner import Plan
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
 PATIENCE_SECONDS = 5.0
-MOST_DEATHS_IN_A_ROW = 20
+MOST_STILLBORN = 5
 
 
 def oom_kills() -> int:
@@ -61,6 +61,7 @@ class _Process:
     oom_kills: int
     tasks: list[Task] = field(default_factory=list)
     alone: bool = False
+    ready: bool = False
     peak_memory_bytes: int = 0
 
     @classmethod
@@ -96,7 +97,7 @@ class _Process:
         if noted := notes_in(self.notes.fileno()):
             name += f" while it decoded {' and '.join(noted)}, which is damaged or takes too much memory"
         if -code == signal.SIGKILL and oom_kills() > self.oom_kills:
-            name += ", by the kernel because memory ran out: lower workers.memory or workers.processes"
+            name += ", by the kernel because memory ran out: lower workers.processes"
         return f"worker process {self.process.pid} was killed by {name}"
 
 
@@ -107,7 +108,7 @@ class ProcessWorkers:
         self._plan = plan
         self._tasks_at_once = tasks_at_once
         self._peaks_of_the_dead = 0
-        self._deaths_in_a_row = 0
+        self._stillborn = 0
         self._processes = [_Process.start(plan) for _ in range(processes)]
 
     def _free(self, alone: bool) -> _Process | None:
@@ -136,7 +137,9 @@ class ProcessWorkers:
             except (EOFError, OSError):
                 happened += self._bury(worker)
                 continue
-            self._deaths_in_a_row = 0
+            if message.get("ready"):
+                worker.ready, self._stillborn = True, 0
+                continue
             outcome = outcome_from(message, self._plan.job.id)
             worker.peak_memory_bytes = message["peak_memory_bytes"]
             worker.tasks.remove(outcome.task)
@@ -146,12 +149,12 @@ class ProcessWorkers:
     def _bury(self, worker: _Process) -> list[Outcome | Death]:
         """Put another process in the place of a dead one; its tasks are suspects, each of them.
 
-        Raises :class:`WorkerDiedError` where one dies after the other and nothing gets done.
+        Raises :class:`WorkerDiedError` where one after the other dies before it has even started.
         """
         cause = worker.cause_of_death()
-        self._deaths_in_a_row += 1
-        if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
-            raise WorkerDiedError(f"{self._deaths_in_a_row} workers died one after the other, the last one so: {cause}")
+        self._stillborn += not worker.ready
+        if self._stillborn > MOST_STILLBORN:
+            raise WorkerDiedError(f"{self._stillborn} workers in a row died before they could start: {cause}")
         worker.close()
         sweep_segments()
         self._peaks_of_the_dead += worker.peak_memory_bytes

@@ -21,7 +21,7 @@ class TaskTotals:
 
 @dataclass(frozen=True)
 class FailedTask:
-    """A task that was given up, the box that it would have made (voxels that it reads), and why."""
+    """A task that was given up, the box that it reads (in the destination's coordinates), and why."""
 
     task: str
     box: str

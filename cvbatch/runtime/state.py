@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,18 +53,13 @@ class State:
             found.setdefault(batch.pass_number, []).append((batch.start, batch.stop))
         return {number: Ranges.of(ranges) for number, ranges in found.items()}
 
-    def receipts(self) -> Iterator[Receipt]:
-        """All receipts, read one by one."""
-        for key in sorted(self.store.list("receipts/")):
-            document = self._read(key)
-            if document is not None:
-                yield Receipt.from_json(document)
-
     def add_failure(self, failure: Failure) -> None:
         self._write(f"failures/{failure.key}", failure.to_json())
 
-    def clear_failure(self, task: str) -> None:
-        self.store.delete(f"failures/{task}.json")
+    def clear_failures(self) -> None:
+        """Forget the failures of earlier runs."""
+        for key in list(self.store.list("failures/")):
+            self.store.delete(key)
 
     def failures(self) -> list[Failure]:
         """The tasks that the last run gave up."""

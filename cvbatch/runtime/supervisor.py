@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from cvbatch.counts import Counts
@@ -137,7 +137,11 @@ class Supervisor:
                 self._workers.give(task, alone)
 
     def _hand_back(self) -> None:
-        for flight in self._flights:
+        """Let others have what was not begun."""
+        for flight in list(self._flights):
+            if len(flight.waiting) == len(flight.lease.batch):
+                self._flights.remove(flight)
+                flight.lease.release()
             flight.waiting.clear()
 
     def _note(self, happened: Outcome | Death) -> None:
@@ -177,6 +181,8 @@ class Supervisor:
 
     def _finish_writing(self, only_ended: bool = False) -> None:
         """Raise what went wrong when receipts were written."""
+        while not only_ended and wait(self._writing, TICK_SECONDS).not_done:
+            self._beat()  # A disk may take its time.
         ended = [future for future in self._writing if future.done() or not only_ended]
         self._writing = [future for future in self._writing if future not in ended]
         for future in ended:

@@ -74,6 +74,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     plan = Plan(*read_job_document(json.loads(connection.recv_bytes())))
+    connection.send_bytes(json.dumps({"ready": True}).encode())
     with Arena(plan.job.id, plan.spec.memory) as arena:
         serve(connection, plan, arena, Recorder(int(sys.argv[2])))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+OCTETS = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ class Store(Protocol):
         """Bytes [start, stop) of the object as stored, fewer at its end, or None where there is none."""
         ...
 
-    def put(self, key: str, blob: Blob, content_type: str = "application/octet-stream") -> None:
-        """Write the whole object, in place of what was there."""
+    def put(self, key: str, blob: Blob, content_type: str = OCTETS, durable: bool = False) -> None:
+        """Write the whole object, in place of what was there; ``durable`` returns when it is safe by itself."""
         ...
 
     def create(self, key: str, data: Buffer) -> bool:
-        """Write the object only where there is none; whether it was written."""
+        """Write the object, durably, only where there is none; whether it was written."""
         ...
 
     def delete(self, key: str) -> bool:

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 
 from cvbatch.errors import ForbiddenError, StorageError
 from cvbatch.liveness import process_lives
-from cvbatch.storage.base import Blob, Buffer
+from cvbatch.storage.base import OCTETS, Blob, Buffer
 
 EXTENSIONS = {"": "", "gzip": ".gz", "br": ".br", "zstd": ".zstd", "xz": ".xz", "bzip2": ".bz2"}
 ENCODINGS = {extension: encoding for encoding, extension in EXTENSIONS.items()}
@@ -118,9 +118,9 @@ class LocalStore:
                 os.close(handle)
         return None
 
-    def put(self, key: str, blob: Blob, content_type: str = "application/octet-stream") -> None:
+    def put(self, key: str, blob: Blob, content_type: str = OCTETS, durable: bool = False) -> None:
         path = self._path(key) + EXTENSIONS[blob.encoding]
-        partial = self._write_partial(path, blob.data)
+        partial = self._write_partial(path, blob.data, durable)
         try:
             os.rename(partial, path)
         except OSError as error:
@@ -132,7 +132,7 @@ class LocalStore:
             if encoding != blob.encoding:
                 self._unlink(self._path(key) + extension)
 
-    def _write_partial(self, path: str, data: Buffer) -> str:
+    def _write_partial(self, path: str, data: Buffer, durable: bool) -> str:
         """Write to a new temporary name beside ``path``, which is returned."""
         folder, name = os.path.split(path)
         partial = f"{folder}/.{name}.{self._writer}.{next(self._serial)}{PARTIAL}"
@@ -148,6 +148,8 @@ class LocalStore:
                 while len(rest):
                     rest = rest[os.write(handle, rest) :]
                 os.fchmod(handle, self._mode)
+                if durable:  # Else a loss of power may leave the name without the bytes.
+                    os.fsync(handle)
             finally:
                 os.close(handle)
         except OSError as error:
@@ -160,7 +162,7 @@ class LocalStore:
         if self.exists(key):  # Perhaps under an extension, where the link below would not meet it.
             return False
         path = self._path(key)
-        partial = self._write_partial(path, data)
+        partial = self._write_partial(path, data, durable=True)
         try:
             os.link(partial, path)
         except FileExistsError:

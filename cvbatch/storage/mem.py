@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cvbatch.storage.base import Blob, Buffer
+from cvbatch.storage.base import OCTETS, Blob, Buffer
 
 
 @dataclass
@@ -35,7 +35,7 @@ class MemoryStore:
         blob = self.get(key)
         return None if blob is None else bytes(blob.data[start:stop])
 
-    def put(self, key: str, blob: Blob, content_type: str = "application/octet-stream") -> None:
+    def put(self, key: str, blob: Blob, content_type: str = OCTETS, durable: bool = False) -> None:
         # A copy: the caller may write into its buffer again.
         _SPACE.objects[self._prefix + key] = Blob(bytes(blob.data), blob.encoding)
 

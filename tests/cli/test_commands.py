@@ -143,6 +143,13 @@ def test_failed_tasks_end_with_1_and_are_named(folder):
     assert status["tasks"]["failed"] == 1
 
 
+def test_quiet_tells_of_failures(folder):
+    (folder / "a/4_4_40/0-32_0-32_0-16.gz").unlink()
+    ran = cvbatch("run", "job.yaml", "--quiet", cwd=folder)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "0-32_0-32_0-16 is missing" in ran.stderr
+
+
 def test_quiet_is_quiet(folder):
     ran = cvbatch("run", "job.yaml", "--quiet", cwd=folder)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

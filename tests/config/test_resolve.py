@@ -7,7 +7,7 @@ import pytest
 from volumes import labels, noise, read_scale, read_volume, write_volume
 
 from cvbatch import plan, run
-from cvbatch.errors import ConfigError
+from cvbatch.errors import ConfigError, InputError, StateError
 from cvbatch.geometry import Bbox, Vec
 from cvbatch.storage import Blob, open_store
 
@@ -119,13 +119,21 @@ def test_an_existing_destination_may_be_larger(source):
     assert (read_volume(target) == before).all()
 
 
+def test_a_new_destination_is_one_that_the_job_itself_may_have_made(source):
+    target = fresh()
+    config = transfer(source, {"path": target, "mode": "create"})
+    assert run(config).complete
+    assert run(config).complete
+    with pytest.raises(InputError, match=r"destination\.mode is create"):
+        run({**config, "background": 3})
+
+
 @pytest.mark.parametrize(
     ("destination", "said"),
     [
         ({"chunk_size": [8, 8, 8]}, "destination.chunk_size is [8, 8, 8], scale 4_4_40 there has [16, 16, 8]"),
         ({"encoding": "jpeg"}, "destination.encoding is jpeg, scale 4_4_40 there has raw"),
         ({"extent": "region"}, "asks for (10, 0, 0)–(26, 16, 8), the destination is (10, 0, 0)–(74, 48, 16)"),
-        ({"mode": "create"}, "there is a volume"),
     ],
 )
 def test_an_existing_destination_that_disagrees_is_shown(source, destination, said):
@@ -168,6 +176,33 @@ def test_regions_at_another_mip_are_converted(source):
     # given a box in voxels of mip 1, which begin at 5 and are two of mip 0
     job = plan(transfer(source, region={"min": [5, 0, 0], "max": [13, 8, 8], "mip": 1})).job
     assert job.region == Bbox((10, 0, 0), (26, 16, 8))
+
+
+def test_regions_of_coarse_mips_count_from_where_the_volume_begins():
+    # given an offset that the factor doesn't divide: mip 1 begins at 5 and stands for voxels from 11 on
+    url = fresh()
+    write_volume(url, noise((64, 32, 8)), voxel_offset=(11, 0, 0))
+    run({"job": "downsample", "source": url, "downsample": {"mips": 1}})
+    whole = plan(transfer(url, region={"min": [5, 0, 0], "max": [37, 16, 8], "mip": 1})).job.region
+    assert whole == Bbox((11, 0, 0), (75, 32, 8))
+    first = plan(transfer(url, region={"min": [5, 0, 0], "max": [13, 8, 8], "mip": 1})).job.region
+    assert first == Bbox((11, 0, 0), (27, 16, 8))
+
+
+def test_parameters_from_python_may_be_tuples(source):
+    url, target = fresh(), fresh()
+    write_volume(url, labels((32, 32, 8)), "segmentation")
+    encoding = {"name": "compressed_segmentation", "block_size": (8, 8, 8)}
+    for _ in range(2):
+        assert run(transfer(url, {"path": target, "encoding": encoding})).complete
+
+
+def test_damaged_provenance_is_told_before_the_work(source):
+    target = fresh()
+    open_store(target).put("provenance", Blob(b"{"))
+    with pytest.raises(StateError, match="is not JSON"):
+        run(transfer(source, target))
+    assert open_store(target).get("info") is None
 
 
 # Bad input.

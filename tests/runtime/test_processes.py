@@ -1,5 +1,6 @@
 """Jobs with worker processes on files: the same bytes, whatever happens on the way."""
 
+import importlib
 import itertools
 import json
 import os
@@ -16,10 +17,20 @@ import pytest
 from volumes import files, labels, noise, write_volume
 
 from cvbatch import load_config, run
-from cvbatch.errors import InputError, InterruptedRun, JobBusyError, MemoryBudgetError, StateError, WorkerDiedError
+from cvbatch.errors import (
+    InputError,
+    InterruptedRun,
+    JobBusyError,
+    LockLostError,
+    MemoryBudgetError,
+    StateError,
+    WorkerDiedError,
+)
 from cvbatch.events import TaskDone, TaskFailed, WorkerDied
 from cvbatch.memory import list_segments, sweep_segments
 from cvbatch.runtime import StopFlag
+from cvbatch.runtime.lock import acquire
+from cvbatch.storage import Blob
 
 
 @pytest.fixture
@@ -305,6 +316,81 @@ def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
     with tempfile.TemporaryFile() as notes:
         worker = processes._Process(child, None, notes, oom_kills=0)
         assert "memory ran out" in worker.cause_of_death()
+
+
+def test_whoever_gets_the_lock_later_goes_on_with_what_is_there(volume, monkeypatch):
+    # given a run that has looked at the state, and another one that does a part before the first has the lock
+    stop = StopFlag()
+    other = config(volume, "b", workers={"processes": 8})
+
+    def tell(event):
+        if isinstance(event, TaskDone):
+            stop.requests = 1
+
+    others = []
+
+    def later(plan):
+        if not others:
+            others.append(plan)
+            with pytest.raises(InterruptedRun):
+                run(other, tell, stop)
+        return acquire(plan)
+
+    monkeypatch.setattr(importlib.import_module("cvbatch.runtime.execute"), "acquire", later)
+    report = run(config(volume, "b"))
+    # then it takes up the tasks of the other one, which were cut for more processes
+    assert report.complete
+    assert report.tasks.done_before > 0
+    assert same_files(volume, "b")
+
+
+def test_receipts_without_their_job_mean_nothing(volume):
+    run(config(volume, "b"))
+    (state,) = [path for path in (volume / "b/.cvbatch").iterdir() if path.name != "locks"]
+    (state / "job.json").unlink()
+    with pytest.raises(StateError, match=r"receipts and no job\.json"):
+        run(config(volume, "b"))
+
+
+def test_a_lock_that_was_lost_is_not_released(volume):
+    # given a run whose lock another one has taken over
+    from cvbatch import plan
+
+    lock = acquire(plan(config(volume, "b")))
+    document = json.loads(lock.store.get(lock.key).data)
+    taken = {**document, "owner": {**document["owner"], "pid": 1}}
+    lock.store.put(lock.key, Blob(json.dumps(taken).encode()))
+    with pytest.raises(LockLostError):
+        lock.renew()
+    lock.release()
+    assert lock.store.exists(lock.key)
+
+
+def test_locks_expire(volume):
+    from cvbatch import plan
+
+    first = acquire(plan(config(volume, "b")), clock=lambda: 1000.0)
+    with pytest.raises(JobBusyError):
+        acquire(plan(config(volume, "b")), clock=lambda: 1200.0)
+    second = acquire(plan(config(volume, "b")), clock=lambda: 1301.0)
+    assert first.key == second.key
+    second.release()
+
+
+def test_many_chunks_of_which_decoders_die_end_nothing_but_their_tasks(tmp_path, monkeypatch):
+    # given more deadly chunks than there are processes, in a row
+    write_volume(f"file://{tmp_path}/a", labels((64, 64, 64), "uint32"), "segmentation", "none", encoding="compresso")
+    deadly = sorted((tmp_path / "a/4_4_40").glob("*_0-8"))[:12]
+    for chunk in deadly:
+        chunk.write_bytes(chunk.read_bytes() + b"deadly")
+    (tmp_path / "fragile").mkdir()
+    (tmp_path / "fragile" / "sitecustomize.py").write_text(FRAGILE)
+    monkeypatch.syspath_prepend(str(tmp_path / "fragile"))
+    destination = {"path": f"file://{tmp_path}/b", "encoding": "raw", "chunk_size": [16, 16, 8]}
+    retries = {"url": "local", "max_attempts": 2}
+    report = run({"job": "transfer", "source": f"file://{tmp_path}/a", "destination": destination, "queue": retries})
+    assert len(report.failures) == 12
+    assert report.tasks.done == report.tasks.total - len(report.failures)
 
 
 def test_a_job_keeps_how_it_was_cut(volume):

@@ -1,15 +1,17 @@
 """Neuroglancer's Precomputed format: ``info``, ``provenance`` and chunks."""
 
-from cvbatch.formats.precomputed.chunks import ChunkStore, open_chunks
+from cvbatch.formats.precomputed.chunks import ChunkStore, layout_of, open_chunks
 from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, write_info
-from cvbatch.formats.precomputed.provenance import add_processing
+from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
 
 __all__ = [
     "ChunkStore",
     "add_processing",
     "info_to_json",
+    "layout_of",
     "open_chunks",
     "parse_info",
     "read_info",
+    "read_provenance",
     "write_info",
 ]

@@ -14,12 +14,20 @@ from cvbatch.storage import Blob, Store
 class ChunkStore(Protocol):
     """Encoded chunks of one scale. Readers and writers know no more of the layout than this.
 
-    ``grid`` is the scale cut into chunks. ``write_cell`` is the size in voxels of the smallest box that
-    can be written on its own: two tasks that write into one cell would undo each other's work.
+    ``grid`` is the scale cut into chunks.
     """
 
     grid: ChunkGrid
-    write_cell: Vec
+
+    def __init__(self, store: Store, scale: ScaleInfo) -> None: ...
+
+    @classmethod
+    def write_cell(cls, scale: ScaleInfo) -> Vec:
+        """The size in voxels of the smallest box that can be written on its own.
+
+        Two tasks that write into one cell would undo each other's work.
+        """
+        ...
 
     def read(self, index: Vec) -> Blob | None:
         """The bytes of a chunk as they are stored, None where it is absent."""
@@ -38,8 +46,13 @@ class ChunkStore(Protocol):
         ...
 
 
+def layout_of(scale: ScaleInfo) -> type[ChunkStore]:
+    """How the chunks of a scale are laid out. Raises :class:`UnsupportedFormatError` for sharded ones."""
+    if scale.sharding is not None:
+        raise UnsupportedFormatError(f"scale {scale.key} is sharded, which this version can't read or write")
+    return PlainChunks
+
+
 def open_chunks(store: Store, scale: ScaleInfo) -> ChunkStore:
     """The chunks of a scale of the volume at ``store``."""
-    if scale.sharding is not None:
-        raise UnsupportedFormatError(f"{store.url}: scale {scale.key} is sharded, which this version cannot read")
-    return PlainChunks(store, scale)
+    return layout_of(scale)(store, scale)

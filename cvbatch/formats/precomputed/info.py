@@ -35,7 +35,7 @@ def read_info(store: Store) -> VolumeInfo | None:
 def write_info(store: Store, info: VolumeInfo) -> None:
     """Write ``info`` as readable JSON."""
     text = json.dumps(info_to_json(info), indent=2)
-    store.put("info", Blob(text.encode()), content_type="application/json")
+    store.put("info", Blob(text.encode()), content_type="application/json", durable=True)
 
 
 def info_to_json(info: VolumeInfo) -> dict[str, Any]:

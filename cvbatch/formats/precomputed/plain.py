@@ -17,7 +17,10 @@ class PlainChunks:
         self._store = store
         self._key = scale.key
         self.grid = ChunkGrid(scale.bounds, scale.chunk_size)
-        self.write_cell = scale.chunk_size
+
+    @classmethod
+    def write_cell(cls, scale: ScaleInfo) -> Vec:
+        return scale.chunk_size
 
     def _object(self, index: Vec) -> str:
         return f"{self._key}/{self.grid.box(index).to_filename()}"

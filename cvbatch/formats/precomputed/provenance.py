@@ -38,5 +38,7 @@ def add_processing(store: Store, entry: dict[str, Any], source: str) -> bool:
     document["processing"] = [*document["processing"], entry]
     if source not in document["sources"]:
         document["sources"] = [*document["sources"], source]
-    store.put("provenance", Blob(json.dumps(document, indent=2).encode()), content_type="application/json")
+    store.put(
+        "provenance", Blob(json.dumps(document, indent=2).encode()), content_type="application/json", durable=True
+    )
     return True
