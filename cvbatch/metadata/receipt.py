@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from cvbatch.counts import Counts
 from cvbatch.metadata.task import Batch
@@ -40,11 +40,6 @@ class Receipt:
             "finished": self.finished,
             "worker": self.worker,
         }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        batch = Batch(value["job"], value["pass"], value["start"], value["stop"])
-        return cls(batch, Counts.from_json(value["counts"]), value["finished"], value["worker"])
 
 
 @dataclass(frozen=True)
