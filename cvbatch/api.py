@@ -50,6 +50,21 @@ def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = No
     :class:`~cvbatch.errors.InterruptedRun` when stopped. Failed tasks don't raise: see ``Report.failures``.
     """
     resolved, _ = _resolved(config)
+    return _execute(resolved, tell, stop)
+
+
+def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:
+    """As :func:`run`, for a job that was started before.
+
+    Raises :class:`~cvbatch.errors.StateError` where it was not.
+    """
+    resolved, state = _resolved(config)
+    if state.read_job() is None:
+        raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
+    return _execute(resolved, tell, stop)
+
+
+def _execute(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> Report:
     options = RunOptions(
         crew=resolved.crew,
         state=resolved.state,
@@ -58,15 +73,3 @@ def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = No
         retries=Retries(resolved.max_attempts),
     )
     return execute(resolved.job, options)
-
-
-def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:
-    """As :func:`run`, for a job that was started before.
-
-    Raises :class:`~cvbatch.errors.StateError` where it was not.
-    """
-    loaded = _loaded(config)
-    _, state = _resolved(loaded)
-    if state.read_job() is None:
-        raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
-    return run(loaded, tell, stop)

@@ -21,7 +21,7 @@ CvbatchError                      knows whether trying again can help (``retryab
 ├── StorageError                  a store failed; trying again may help
 │   └── ForbiddenError            a store refused; trying again does not help
 ├── SharedMemoryError             a segment could not be made or mapped
-├── LockLostError             another run took over a region in the middle of this one
+├── LockLostError                 another run took over a region in the middle of this one
 ├── WorkerDiedError               a worker process ended in the middle of a task
 └── InterruptedRun                stopped on request; can be resumed (exit status 130)
 

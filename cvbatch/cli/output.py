@@ -98,9 +98,13 @@ def human_seconds(seconds: float) -> str:
 
 def point(values: Sequence[float]) -> str:
     """``(128, 0, -64)``."""
-    return f"({', '.join(f'{value:g}' if isinstance(value, float) else str(value) for value in values)})"
+    return f"({', '.join(map(_number, values))})"
 
 
 def triple(values: Sequence[float]) -> str:
     """``128 × 128 × 64``."""
-    return " × ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+    return " × ".join(map(_number, values))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

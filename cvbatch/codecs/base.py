@@ -100,8 +100,8 @@ class ArrayCodec(Protocol):
         ...
 
 
-class Parameterless:
-    """What codecs without parameters have in common."""
+class FixedLoss:
+    """What codecs have in common whose parameters don't decide about loss."""
 
     traits: ClassVar[Traits]
 
@@ -109,6 +109,10 @@ class Parameterless:
     def lossless(self) -> bool:
         """Whether voxels come back as they were."""
         return self.traits.loss == "never"
+
+
+class Parameterless(FixedLoss):
+    """What codecs without parameters have in common."""
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

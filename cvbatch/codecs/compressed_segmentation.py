@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels, decoding, native
+from cvbatch.codecs.base import Buffer, FixedLoss, Layout, Traits, Voxels, decoding, native
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 
@@ -17,7 +17,7 @@ MOST_LABELS = 1 << 16
 
 
 @dataclass(frozen=True)
-class CompressedSegmentation:
+class CompressedSegmentation(FixedLoss):
     """Specification: google/neuroglancer, sliceview/compressed_segmentation/README.md.
 
     ``block_size`` is in voxels (x, y, z).
@@ -28,10 +28,6 @@ class CompressedSegmentation:
     traits: ClassVar[Traits] = Traits(
         "compressed_segmentation", releases_gil=False, parameters={"block_size": "compressed_segmentation_block_size"}
     )
-
-    @property
-    def lossless(self) -> bool:
-        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

@@ -58,10 +58,10 @@ class Crackle(Parameterless):
             raise DecodingError("cut short")
         if header.format_version == 0:
             return  # The first version had no checksums.
+        if codec.crc32c(index[:-4]) != int.from_bytes(index[-4:], "little"):
+            raise DecodingError("the checksum of its index is wrong")
+        if codec.crc32c(labels) != codec.labels_crc(raw):
+            raise DecodingError("the checksum of its labels is wrong")
         lengths = np.frombuffer(index[:-4], "<u4")
-        if codec.crc32c(index[:-4]) != int.from_bytes(index[-4:], "little") or codec.crc32c(labels) != codec.labels_crc(
-            raw
-        ):
-            raise DecodingError("a checksum is wrong")
         if int(lengths.sum()) + header.num_markov_model_bytes != len(sections["crack_codes"]):
             raise DecodingError("cut short")

@@ -30,8 +30,10 @@ def picture_over(out: Voxels | None) -> Voxels | None:
     return out.T.reshape(z * y, x, 1)
 
 
-def from_picture(picture: Voxels, layout: Layout) -> Voxels:
-    """The inverse of :func:`to_picture`, without a copy."""
+def from_picture(picture: Voxels, layout: Layout, out: Voxels | None = None) -> Voxels:
+    """The inverse of :func:`to_picture`, without a copy: ``out`` itself if the picture lies over it."""
+    if out is not None and np.may_share_memory(picture, out):
+        return out
     x, y, z, channels = layout.shape
     found = picture.shape[2] if picture.ndim == 3 else 1
     if picture.size != x * y * z * channels or found != channels or picture.dtype != layout.dtype:

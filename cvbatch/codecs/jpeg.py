@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.codecs.base import Buffer, FixedLoss, Layout, Traits, Voxels
 from cvbatch.codecs.images import from_picture, picture_over, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
@@ -17,7 +17,7 @@ LONGEST_SIDE = 65_500
 
 
 @dataclass(frozen=True)
-class Jpeg:
+class Jpeg(FixedLoss):
     """Specification: google/neuroglancer, precomputed/volume.md, "jpeg chunk encoding".
 
     ``quality`` is libjpeg's, 1 to 100; 85 where the scale has no ``jpeg_quality``, as in CloudVolume.
@@ -26,10 +26,6 @@ class Jpeg:
     quality: int = 85
 
     traits: ClassVar[Traits] = Traits("jpeg", loss="always", parameters={"quality": "jpeg_quality"})
-
-    @property
-    def lossless(self) -> bool:
-        return False
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -73,4 +69,4 @@ class Jpeg:
             picture = simplejpeg.decode_jpeg(data, colorspace="GRAY" if channels == 1 else "RGB", buffer=given)
         except ValueError as error:
             raise DecodingError(f"not a jpeg: {error}") from error
-        return from_picture(picture, layout) if given is None or out is None else out
+        return from_picture(picture, layout, out)

@@ -72,7 +72,7 @@ class Jxl:
             )
         except (imagecodecs.JpegxlError, ValueError, RuntimeError) as error:
             raise DecodingError(f"not jxl: {error}") from error
-        return from_picture(picture, layout) if given is None or out is None else out
+        return from_picture(picture, layout, out)
 
 
 # Width over height, by the number in the header; 0 says that the width is written out.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cvbatch.codecs.base import Buffer, Layout, Traits, Voxels
+from cvbatch.codecs.base import Buffer, FixedLoss, Layout, Traits, Voxels
 from cvbatch.codecs.images import from_picture, picture_over, to_picture
 from cvbatch.errors import DecodingError, EncodingError, UnsupportedFormatError
 
@@ -18,7 +18,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
-class Png:
+class Png(FixedLoss):
     """Specification: google/neuroglancer, precomputed/volume.md, "png chunk encoding".
 
     ``level`` is zlib's, 0 to 9; 6 where the scale has no ``png_level``.
@@ -27,10 +27,6 @@ class Png:
     level: int = 6
 
     traits: ClassVar[Traits] = Traits("png", parameters={"level": "png_level"})
-
-    @property
-    def lossless(self) -> bool:
-        return True
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -71,7 +67,7 @@ class Png:
             picture = imagecodecs.png_decode(bytes(data), out=None if given is None else given[:, :, 0])
         except (imagecodecs.PngError, ValueError) as error:
             raise DecodingError(f"not a png: {error}") from error
-        return from_picture(picture, layout) if given is None or out is None else out
+        return from_picture(picture, layout, out)
 
     @staticmethod
     def _is_grey(data: Buffer, layout: Layout) -> bool:

@@ -112,8 +112,8 @@ def start_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> TaskRu
     tally = Tally()
     read_box = box - work.shift
     indices = list(work.reader.chunks.grid.indices(read_box))
-    job = work.plan.job
-    block = arena.take(slab_bytes(job, work.each.levels, box.size())) if keeps_voxels(job, work.each) else None
+    keep = keeps_voxels(work.route, work.each)
+    block = arena.take(slab_bytes(work.plan.job, work.each.levels, box.size())) if keep else None
     base = _Slab(work, box, block).base if block else None
     step = _Step(work, read_box, base, tally)
     does = {Route.BUILD: step.paint, Route.RECODE: step.recode, Route.COPY: step.copy}[work.route]

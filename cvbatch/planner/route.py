@@ -50,6 +50,6 @@ def route(job: Job, each: Pass) -> Route:
     return Route.RECODE if len(each.levels) == 1 else Route.BUILD
 
 
-def keeps_voxels(job: Job, each: Pass) -> bool:
+def keeps_voxels(way: Route, each: Pass) -> bool:
     """Whether the voxels of a task are put together in memory, or each chunk goes its own way."""
-    return route(job, each) is Route.BUILD or len(each.levels) > 1
+    return way is Route.BUILD or len(each.levels) > 1

@@ -13,7 +13,7 @@ from cvbatch.formats.precomputed import add_processing, read_info, read_provenan
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Batch, Job
-from cvbatch.planner import Crew, Pass, Plan, cut, keeps_voxels, slab_bytes, task_shape, tasks_at_once
+from cvbatch.planner import Crew, Pass, Plan, cut, keeps_voxels, route, slab_bytes, task_shape, tasks_at_once
 from cvbatch.queues import LocalQueue
 from cvbatch.runtime.host import identity, now_text, worker_name
 from cvbatch.runtime.lock import RegionLock, acquire
@@ -70,7 +70,7 @@ def execute(job: Job, options: RunOptions) -> Report:
     if before:
         _check_still_there(plan, state)
     if before < len(plan):
-        plan, before, result = _work(job, state, options)
+        plan, before, result = _work(plan, state, options)
     else:
         result = _Result()
     done = before + result.progress.done
@@ -110,22 +110,22 @@ def _check_still_there(plan: Plan, state: State) -> None:
         )
 
 
-def _work(job: Job, state: State, options: RunOptions) -> tuple[Plan, int, _Result]:
-    """Do what is not done; the plan, how many tasks were done before, and what this run did."""
+def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Result]:
+    """Do what is not done; the plan that holds, how many tasks were done before, and what this run did."""
     sweep_segments()
-    read_provenance(open_store(job.destination))  # To be told now rather than at the end that it is damaged.
-    _check_room(planned(job, state, options.crew), options.crew.processes)
-    with _lock(planned(job, state, options.crew)) as lock:
+    read_provenance(open_store(plan.job.destination))  # To be told now rather than at the end that it is damaged.
+    _check_room(plan, options.crew.processes)
+    with _lock(plan) as lock:
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
-        resumed = state.read_job() is not None
-        plan = planned(job, state, options.crew)
+        resumed = state.read_job()
+        plan = plan if resumed is None else Plan(*resumed)
         before = tasks_done(plan, state.done())
         _prepare(plan, state)
         processes = max(1, min(options.crew.processes, len(plan) - before))
         options.tell(RunStarted(plan.job.id, len(plan), before, _voxels_left(plan, state.done()), processes))
         with _workers(plan, processes) as workers, _supervisor(plan, workers, state, lock, options) as supervisor:
             skipped = _run_passes(plan, supervisor, state, options)
-        if resumed or supervisor.progress.deaths:
+        if resumed is not None or supervisor.progress.deaths:
             # Whoever was killed in the middle of a file has left it behind.
             open_store(plan.job.destination).sweep()
         return plan, before, _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
@@ -137,7 +137,7 @@ def _check_room(plan: Plan, processes: int) -> None:
     if room is None:
         return
     processes = 1 if _is_inline(plan.job) else min(processes, len(plan))
-    kept = [each for each in plan.passes if keeps_voxels(plan.job, each)]
+    kept = [each for each in plan.passes if keeps_voxels(route(plan.job, each), each)]
     most = max(
         (tasks_at_once(plan, each) * slab_bytes(plan.job, each.levels, task_shape(each)) for each in kept), default=0
     )

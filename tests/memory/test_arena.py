@@ -4,10 +4,10 @@ import os
 import threading
 
 import numpy as np
-import posix_ipc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from segments import there
 
 from cvbatch.errors import MemoryBudgetError, SharedMemoryError
 from cvbatch.memory import Arena
@@ -19,15 +19,6 @@ PAGE = 4096
 def job():
     """The id of a job that no other test has."""
     return os.urandom(8).hex()
-
-
-def there(name: str) -> bool:
-    try:
-        segment = posix_ipc.SharedMemory(f"/{name}")
-    except posix_ipc.ExistentialError:
-        return False
-    segment.close_fd()
-    return True
 
 
 def test_segment_is_used_again(job):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import posix_ipc
 import pytest
+from segments import there
 
 from cvbatch.errors import CvbatchError, SharedMemoryError
 from cvbatch.memory import SharedBlock, available_bytes
@@ -21,15 +22,6 @@ linux_only = pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="looks at 
 def name():
     """A name that no other segment of this machine has."""
     return segment_name("testblok", int.from_bytes(os.urandom(3), "little"))
-
-
-def there(name: str) -> bool:
-    try:
-        segment = posix_ipc.SharedMemory(f"/{name}")
-    except posix_ipc.ExistentialError:
-        return False
-    segment.close_fd()
-    return True
 
 
 DOUBLE_ALL = """
