@@ -111,12 +111,16 @@ def kill_a_child_of(pid: int) -> int:
     return child.pid
 
 
+def run_in_workers(code: str, folder: Path, monkeypatch) -> None:
+    """Have Python run ``code`` in each process that is started from now on."""
+    (folder / "startup").mkdir()
+    (folder / "startup" / "sitecustomize.py").write_text(code)
+    monkeypatch.syspath_prepend(str(folder / "startup"))
+
+
 def test_tasks_that_kill_their_worker_are_buried_and_the_rest_is_done(volume, monkeypatch):
     # given a decoder that dies of one chunk, as a C library might: a sitecustomize in the workers
-    poison = volume / "poison"
-    poison.mkdir()
-    (poison / "sitecustomize.py").write_text(POISON)
-    monkeypatch.syspath_prepend(str(poison))
+    run_in_workers(POISON, volume, monkeypatch)
     events = []
     report = run(config(volume, "b", queue={"url": "local", "max_attempts": 2}), events.append)
     # then the task that reads it is given up, with the signal in its error, and others are not
@@ -144,10 +148,7 @@ def test_a_chunk_of_which_a_decoder_dies_is_named(tmp_path, monkeypatch):
     voxels = labels((64, 64, 16), "uint32")
     write_volume(f"file://{tmp_path}/a", voxels, "segmentation", "none", encoding="compresso")
     chunk = tmp_path / "a/4_4_40/16-32_0-16_0-8"
-    chunk.write_bytes(chunk.read_bytes() + b"deadly")
-    (tmp_path / "fragile").mkdir()
-    (tmp_path / "fragile" / "sitecustomize.py").write_text(FRAGILE)
-    monkeypatch.syspath_prepend(str(tmp_path / "fragile"))
+    make_deadly([chunk], tmp_path, monkeypatch)
     destination = {"path": f"file://{tmp_path}/b", "encoding": "raw"}
     report = run({"job": "transfer", "source": f"file://{tmp_path}/a", "destination": destination})
     # then its task is given up with its name, and the others are done
@@ -155,6 +156,13 @@ def test_a_chunk_of_which_a_decoder_dies_is_named(tmp_path, monkeypatch):
     assert "SIGABRT while it decoded" in failure.error
     assert "4_4_40/16-32_0-16_0-8, which is damaged" in failure.error
     assert report.tasks.done == report.tasks.total - 1
+
+
+def make_deadly(chunks: list[Path], folder: Path, monkeypatch) -> None:
+    """Have the decoder of the workers die of these chunks."""
+    for chunk in chunks:
+        chunk.write_bytes(chunk.read_bytes() + b"deadly")
+    run_in_workers(FRAGILE, folder, monkeypatch)
 
 
 FRAGILE = """
@@ -166,9 +174,7 @@ compresso.decompress = lambda data: os.abort() if data.endswith(b"deadly") else 
 
 def test_errors_that_pass_are_tried_again(volume, monkeypatch):
     # given a store that fails each worker once
-    (volume / "flaky").mkdir()
-    (volume / "flaky" / "sitecustomize.py").write_text(FLAKY)
-    monkeypatch.syspath_prepend(str(volume / "flaky"))
+    run_in_workers(FLAKY, volume, monkeypatch)
     report = run(config(volume, "b"))
     assert report.complete
     assert report.retries >= 1
@@ -188,13 +194,19 @@ LocalStore.get = flaky
 """
 
 
-def test_asked_once_to_stop_it_finishes_what_it_began(volume):
+def stopping_after_a_task(requests: int):
+    """A subscriber that asks a run to stop when the first task is done, and the flag with which it asks."""
     stop = StopFlag()
 
     def tell(event):
         if isinstance(event, TaskDone):
-            stop.requests = 1
+            stop.requests = requests
 
+    return tell, stop
+
+
+def test_asked_once_to_stop_it_finishes_what_it_began(volume):
+    tell, stop = stopping_after_a_task(requests=1)
     with pytest.raises(InterruptedRun):
         run(config(volume, "b"), tell, stop)
     # then what was done has receipts, and the rest is done by the next run
@@ -205,12 +217,7 @@ def test_asked_once_to_stop_it_finishes_what_it_began(volume):
 
 
 def test_asked_twice_to_stop_it_ends_at_once(volume):
-    stop = StopFlag()
-
-    def tell(event):
-        if isinstance(event, TaskDone):
-            stop.requests = 2
-
+    tell, stop = stopping_after_a_task(requests=2)
     with pytest.raises(InterruptedRun):
         run(config(volume, "b"), tell, stop)
     assert run(config(volume, "b")).complete
@@ -300,9 +307,7 @@ def test_a_destination_that_cannot_be_written_to_is_an_input_error(volume):
 
 
 def test_workers_that_only_die_end_the_run(volume, monkeypatch):
-    (volume / "dead").mkdir()
-    (volume / "dead" / "sitecustomize.py").write_text("import os, sys\nif 'cvbatch' in str(sys.orig_argv): os._exit(3)")
-    monkeypatch.syspath_prepend(str(volume / "dead"))
+    run_in_workers("import os, sys\nif 'cvbatch' in str(sys.orig_argv): os._exit(3)", volume, monkeypatch)
     with pytest.raises(WorkerDiedError, match="ended with status 3"):
         run(config(volume, "b", queue={"url": "local", "max_attempts": 100}))
 
@@ -320,13 +325,8 @@ def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
 
 def test_whoever_gets_the_lock_later_goes_on_with_what_is_there(volume, monkeypatch):
     # given a run that has looked at the state, and another one that does a part before the first has the lock
-    stop = StopFlag()
+    tell, stop = stopping_after_a_task(requests=1)
     other = config(volume, "b", workers={"processes": 8})
-
-    def tell(event):
-        if isinstance(event, TaskDone):
-            stop.requests = 1
-
     others = []
 
     def later(plan):
@@ -381,11 +381,7 @@ def test_many_chunks_of_which_decoders_die_end_nothing_but_their_tasks(tmp_path,
     # given more deadly chunks than there are processes, in a row
     write_volume(f"file://{tmp_path}/a", labels((64, 64, 64), "uint32"), "segmentation", "none", encoding="compresso")
     deadly = sorted((tmp_path / "a/4_4_40").glob("*_0-8"))[:12]
-    for chunk in deadly:
-        chunk.write_bytes(chunk.read_bytes() + b"deadly")
-    (tmp_path / "fragile").mkdir()
-    (tmp_path / "fragile" / "sitecustomize.py").write_text(FRAGILE)
-    monkeypatch.syspath_prepend(str(tmp_path / "fragile"))
+    make_deadly(deadly, tmp_path, monkeypatch)
     destination = {"path": f"file://{tmp_path}/b", "encoding": "raw", "chunk_size": [16, 16, 8]}
     retries = {"url": "local", "max_attempts": 2}
     report = run({"job": "transfer", "source": f"file://{tmp_path}/a", "destination": destination, "queue": retries})
