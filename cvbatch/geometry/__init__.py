@@ -1,9 +1,9 @@
-"""Voxel geometry: integer vectors, half-open boxes, grids of cells and mip arithmetic."""
+"""Voxel geometry: exact vectors, half-open boxes, grids of cells and mip arithmetic."""
 
 from cvbatch.geometry.bbox import Bbox
-from cvbatch.geometry.grid import ChunkGrid, ceil_div
+from cvbatch.geometry.grid import ChunkGrid
 from cvbatch.geometry.mips import box_between_resolutions, coarser_bounds, coarser_resolution
-from cvbatch.geometry.vec import Vec
+from cvbatch.geometry.vec import Vec, ceil_div
 
 __all__ = [
     "Bbox",

@@ -1,4 +1,4 @@
-"""A box cut into cells: the only place with ceil-division."""
+"""A box cut into cells."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cvbatch.geometry.bbox import Bbox
-from cvbatch.geometry.vec import Operand, Vec
-
-
-def ceil_div(a: Vec, b: Operand) -> Vec:
-    """``a / b`` rounded up, element by element.
-
-    >>> ceil_div(Vec(64, 65, -1), 64)
-    Vec(1, 2, 0)
-    """
-    return -((-a) // b)
+from cvbatch.geometry.vec import Vec, ceil_div
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from cvbatch.geometry.bbox import Bbox
-from cvbatch.geometry.grid import ceil_div
-from cvbatch.geometry.vec import Vec
+from cvbatch.geometry.vec import Vec, ceil_div
 
 Resolution = tuple[float, ...]
 

@@ -35,7 +35,7 @@ def _check_tiling(whole: Bbox, parts: list[Bbox], name: str) -> None:
         raise AssertionError(f"a task leaves {name} {whole}, or is empty")
     if sum(part.volume() for part in parts) != whole.volume():
         raise AssertionError(f"the tasks don't cover {name} {whole}")
-    ordered = sorted(parts, key=lambda part: part.minpt)
+    ordered = sorted(parts, key=lambda part: tuple(part.minpt))
     for i, part in enumerate(ordered):
         for other in ordered[i + 1 :]:
             if other.minpt.x >= part.maxpt.x:
