@@ -15,17 +15,20 @@ from cvbatch.version import __version__
 if TYPE_CHECKING:
     from cvbatch.api import load_config, plan, run
     from cvbatch.geometry import Bbox, Vec
+    from cvbatch.volume import CloudVolume, VolumeCutout
 
 # Imported when first used: `cvbatch --help` needs none of it.
 _HOMES = {
     "Bbox": "cvbatch.geometry",
+    "CloudVolume": "cvbatch.volume",
     "Vec": "cvbatch.geometry",
+    "VolumeCutout": "cvbatch.volume",
     "load_config": "cvbatch.api",
     "plan": "cvbatch.api",
     "run": "cvbatch.api",
 }
 
-__all__ = ["Bbox", "Vec", "__version__", "load_config", "plan", "run"]
+__all__ = ["Bbox", "CloudVolume", "Vec", "VolumeCutout", "__version__", "load_config", "plan", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -10,34 +10,39 @@ import click
 from cvbatch.cli.output import Output, human_bytes, output_options, table
 
 if TYPE_CHECKING:
-    from cvbatch.memory import SegmentInfo
+    from cvbatch.memory import NamedSegment, SegmentInfo
 
 
 @click.group()
 def shm() -> None:
-    """Shared memory that workers hold, or have left behind."""
+    """Shared memory that workers hold or have left behind, and segments that users have named."""
 
 
 @shm.command("list")
 @output_options
 def list_command(as_json: bool, quiet: bool, verbose: bool) -> None:
-    """List the segments of cvbatch workers.
+    """List the segments of cvbatch workers, and those that download_to_shared_memory has made.
+
+    Named segments stay until somebody unlinks them, whatever became of who made them.
 
     \b
     Example:
       cvbatch shm list
     """
-    from cvbatch.memory import list_segments
+    from cvbatch.memory import list_segments, named_segments
 
-    segments = list_segments()
-    document = {"segments": [asdict(segment) for segment in segments]}
-    Output(as_json, quiet, verbose).result(document, lambda: _print(segments))
+    segments, named = list_segments(), named_segments()
+    document = {
+        "segments": [asdict(segment) for segment in segments],
+        "named": [asdict(segment) for segment in named],
+    }
+    Output(as_json, quiet, verbose).result(document, lambda: _print(segments, named))
 
 
 @shm.command("sweep")
 @output_options
 def sweep_command(as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Free the segments whose worker is gone. Those of living workers are left alone.
+    """Free the segments whose worker is gone. Those of living workers, and named ones, are left alone.
 
     \b
     Example:
@@ -52,11 +57,13 @@ def sweep_command(as_json: bool, quiet: bool, verbose: bool) -> None:
     Output(as_json, quiet, verbose).result(document, lambda: click.echo(text))
 
 
-def _print(segments: list[SegmentInfo]) -> None:
-    if not segments:
-        click.echo("No segments of cvbatch workers.")
+def _print(segments: list[SegmentInfo], named: list[NamedSegment]) -> None:
+    if not segments and not named:
+        click.echo("No segments of cvbatch.")
         return
-    rows = [("segment", "bytes", "owner", "")]
-    for each in segments:
-        rows.append((each.name, human_bytes(each.nbytes), str(each.owner), "alive" if each.owned else "gone"))
+    rows = [("segment", "of", "bytes", "owner", "")]
+    for kind, found in (("worker", segments), ("user", named)):
+        for each in found:
+            fate = "alive" if each.owned else "gone"
+            rows.append((each.name, kind, human_bytes(each.nbytes), str(each.owner), fate))
     click.echo(table(rows))

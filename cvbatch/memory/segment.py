@@ -42,6 +42,25 @@ def segment_name(job: str, serial: int) -> str:
     return name
 
 
+def allocate(handle: int, nbytes: int) -> None:
+    """Give a new segment or file all its pages: one that is missing at the first touch kills with SIGBUS."""
+    if sys.platform == "darwin":
+        os.ftruncate(handle, nbytes)
+    else:
+        os.posix_fallocate(handle, 0, nbytes)
+
+
+def no_room(nbytes: int, error: Exception) -> SharedMemoryError:
+    """What to say where a segment could not be made as large as that."""
+    advice = str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        advice = (
+            f"/dev/shm has {available_bytes() or 0:,} bytes free. Ask for less at a time (jobs: lower workers.memory "
+            "or workers.processes), enlarge /dev/shm (docker: --shm-size), or free orphans with `cvbatch shm sweep`"
+        )
+    return SharedMemoryError(f"no room for {nbytes:,} bytes of shared memory: {advice}")
+
+
 class SharedBlock:
     """A segment that this process made, owns and will unlink.
 
@@ -66,27 +85,12 @@ class SharedBlock:
             with contextlib.suppress(OSError):  # macOS has no locks on segments; there the pid in the name tells.
                 # Waits for the microseconds in which a sweep looks whether anybody holds it.
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
-            self._allocate()
+            allocate(self._handle, nbytes)
             self._map = mmap.mmap(self._handle, nbytes)
         except (OSError, ValueError, OverflowError) as error:
             os.close(self._handle)
             self._unlink()
-            raise SharedMemoryError(f"no room for {nbytes:,} bytes of shared memory: {self._advice(error)}") from error
-
-    def _allocate(self) -> None:
-        if sys.platform == "darwin":
-            os.ftruncate(self._handle, self.nbytes)
-        else:
-            os.posix_fallocate(self._handle, 0, self.nbytes)
-
-    @staticmethod
-    def _advice(error: Exception) -> str:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return (
-                f"/dev/shm has {available_bytes() or 0:,} bytes free. Lower workers.memory or workers.processes, "
-                "enlarge /dev/shm (docker: --shm-size), or free orphans with `cvbatch shm sweep`"
-            )
-        return str(error)
+            raise no_room(nbytes, error) from error
 
     def array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """A Fortran-ordered array over the bytes from ``offset``."""

@@ -1,8 +1,24 @@
 """What a worker does with a task: fetch → decode → paint → downsample → encode → store."""
 
 from cvbatch.pipeline.pools import Pools
+from cvbatch.pipeline.reader import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, missing_chunk, unpacked
 from cvbatch.pipeline.recorder import Recorder, notes_in
 from cvbatch.pipeline.run import TaskRun, start_task
 from cvbatch.pipeline.work import PassWork, open_pass
+from cvbatch.pipeline.writer import ChunkWriter
 
-__all__ = ["PassWork", "Pools", "Recorder", "TaskRun", "notes_in", "open_pass", "start_task"]
+__all__ = [
+    "ABSENT_IS_ERROR",
+    "ABSENT_IS_FILLED",
+    "ChunkReader",
+    "ChunkWriter",
+    "PassWork",
+    "Pools",
+    "Recorder",
+    "TaskRun",
+    "missing_chunk",
+    "notes_in",
+    "open_pass",
+    "start_task",
+    "unpacked",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cvbatch.codecs import ArrayCodec, Layout, decompress
-from cvbatch.codecs.base import Voxels
+from cvbatch.codecs.base import Buffer, Voxels
 from cvbatch.counts import Tally
 from cvbatch.errors import DecodingError, EmptyFileException, EmptyVolumeException
 from cvbatch.formats.precomputed import ChunkStore
@@ -22,6 +22,29 @@ ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "back
 GZIP_MAGIC = b"\x1f\x8b"
 
 
+def missing_chunk(name: str) -> EmptyVolumeException:
+    """What to say of a chunk that is absent and may not be."""
+    return EmptyVolumeException(
+        f"{name} is missing; to read it as background, set fill_missing=True (in a configuration: source.missing: fill)"
+    )
+
+
+def chunk_layout(chunks: ChunkStore, voxel: VoxelType, index: Vec) -> Layout:
+    """The array that a chunk stands for."""
+    x, y, z = chunks.grid.box(index).size()
+    return Layout((x, y, z, voxel.channels), voxel.dtype)
+
+
+def unpacked(chunks: ChunkStore, voxel: VoxelType, index: Vec, blob: Blob) -> Buffer:
+    """The bytes of a chunk without the compression around it. Raises :class:`DecodingError` that names the chunk."""
+    # No array encoding makes more of a chunk than this, also of noise.
+    most = 4 * chunk_layout(chunks, voxel, index).nbytes + (1 << 20)
+    try:
+        return decompress(blob.data, blob.encoding, most)
+    except DecodingError as error:
+        raise DecodingError(f"{chunks.name(index)} is damaged: {error}") from error
+
+
 @dataclass(frozen=True)
 class ChunkReader:
     """Reads one scale. ``absent`` is "error", "fill" (counted) or "background" (deleted on purpose)."""
@@ -30,7 +53,7 @@ class ChunkReader:
     codec: ArrayCodec
     voxel: VoxelType
     absent: str = ABSENT_IS_ERROR
-    background: int = 0
+    background: float = 0
     recorder: Recorder = field(default_factory=Recorder)
 
     def fetch(self, index: Vec, tally: Tally) -> Blob | None:
@@ -42,9 +65,7 @@ class ChunkReader:
             blob = self.chunks.read(index)
         if blob is None:
             if self.absent == ABSENT_IS_ERROR:
-                raise EmptyVolumeException(
-                    f"{self.chunks.name(index)} is missing; set source.missing to fill to read it as background"
-                )
+                raise missing_chunk(self.chunks.name(index))
             tally.add(chunks_filled=int(self.absent == ABSENT_IS_FILLED))
             return None
         if len(blob.data) == 0:
@@ -54,17 +75,11 @@ class ChunkReader:
 
     def layout(self, index: Vec) -> Layout:
         """The array that a chunk stands for."""
-        x, y, z = self.chunks.grid.box(index).size()
-        return Layout((x, y, z, self.voxel.channels), self.voxel.dtype)
+        return chunk_layout(self.chunks, self.voxel, index)
 
-    def unpack(self, index: Vec, blob: Blob) -> bytes | bytearray | memoryview:
+    def unpack(self, index: Vec, blob: Blob) -> Buffer:
         """The bytes of the array encoding. Raises :class:`DecodingError` that names the chunk."""
-        # No array encoding makes more of a chunk than this, also of noise.
-        most = 4 * self.layout(index).nbytes + (1 << 20)
-        try:
-            return decompress(blob.data, blob.encoding, most)
-        except DecodingError as error:
-            raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
+        return unpacked(self.chunks, self.voxel, index, blob)
 
     def decode(self, index: Vec, blob: Blob, tally: Tally, out: Voxels | None = None) -> Voxels:
         """The voxels (x, y, z, channel) of a chunk, in ``out`` if the codec can. Errors name the chunk."""

@@ -22,7 +22,7 @@ class ChunkWriter:
     chunks: ChunkStore
     codec: ArrayCodec
     compression: ByteCodec
-    background: int = 0
+    background: float = 0
     delete_background: bool = False
 
     def write(self, index: Vec, voxels: Voxels, tally: Tally) -> None:

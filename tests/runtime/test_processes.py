@@ -314,13 +314,13 @@ def test_workers_that_only_die_end_the_run(volume, monkeypatch):
 
 def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
     # given a process that the kernel killed, as its count of such kills says
-    from cvbatch.runtime import processes
+    from cvbatch.runtime import child
 
-    child = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
-    monkeypatch.setattr(processes, "oom_kills", lambda: 1)
+    process = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+    monkeypatch.setattr(child, "oom_kills", lambda: 1)
     with tempfile.TemporaryFile() as notes:
-        worker = processes._Process(child, None, notes, oom_kills=0)
-        assert "memory ran out" in worker.cause_of_death()
+        killed = child.Child(process, None, notes, oom_kills=0)
+        assert "memory ran out" in killed.cause_of_death()
 
 
 def test_whoever_gets_the_lock_later_goes_on_with_what_is_there(volume, monkeypatch):

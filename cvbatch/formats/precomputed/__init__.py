@@ -1,7 +1,8 @@
 """Neuroglancer's Precomputed format: ``info``, ``provenance`` and chunks."""
 
 from cvbatch.formats.precomputed.chunks import ChunkStore, layout_of, open_chunks
-from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, write_info
+from cvbatch.formats.precomputed.document import write_document
+from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, read_info_document, write_info
 from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "open_chunks",
     "parse_info",
     "read_info",
+    "read_info_document",
     "read_provenance",
+    "write_document",
     "write_info",
 ]

@@ -19,16 +19,6 @@ class ChunkStore(Protocol):
 
     grid: ChunkGrid
 
-    def __init__(self, store: Store, scale: ScaleInfo) -> None: ...
-
-    @classmethod
-    def write_cell(cls, scale: ScaleInfo) -> Vec:
-        """The size in voxels of the smallest box that can be written on its own.
-
-        Two tasks that write into one cell would undo each other's work.
-        """
-        ...
-
     def read(self, index: Vec) -> Blob | None:
         """The bytes of a chunk as they are stored, None where it is absent."""
         ...
@@ -41,12 +31,38 @@ class ChunkStore(Protocol):
         """Remove a chunk; whether it was there."""
         ...
 
+    def exists(self, index: Vec) -> bool:
+        """Whether the chunk is there."""
+        ...
+
+    def any(self) -> bool:
+        """Whether any chunk of the scale is there."""
+        ...
+
+    def key(self, index: Vec) -> str:
+        """The name of the chunk within its volume: ``<scale key>/x0-x1_y0-y1_z0-z1``."""
+        ...
+
     def name(self, index: Vec) -> str:
         """What to call the chunk in an error: the path where it is looked for."""
         ...
 
 
-def layout_of(scale: ScaleInfo) -> type[ChunkStore]:
+class ChunkLayout(ChunkStore, Protocol):
+    """A way to lay out the chunks of a scale in a store."""
+
+    def __init__(self, store: Store, scale: ScaleInfo) -> None: ...
+
+    @classmethod
+    def write_cell(cls, scale: ScaleInfo) -> Vec:
+        """The size in voxels of the smallest box that can be written on its own.
+
+        Two tasks that write into one cell would undo each other's work.
+        """
+        ...
+
+
+def layout_of(scale: ScaleInfo) -> type[ChunkLayout]:
     """How the chunks of a scale are laid out. Raises :class:`UnsupportedFormatError` for sharded ones."""
     if scale.sharding is not None:
         raise UnsupportedFormatError(f"scale {scale.key} is sharded, which this version can't read or write")

@@ -5,37 +5,34 @@ Specification: google/neuroglancer, src/datasource/precomputed/volume.md.
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
-from cvbatch.codecs import decompress
-from cvbatch.errors import DecodingError, InfoUnavailableError
+from cvbatch.errors import InfoUnavailableError
+from cvbatch.formats.precomputed.document import read_document, write_document
 from cvbatch.geometry import Vec
 from cvbatch.metadata.job import scale_from_json, scale_to_json
 from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType
-from cvbatch.storage import Blob, Store
-
-LARGEST_INFO = 64 << 20
+from cvbatch.storage import Store
 
 
 def read_info(store: Store) -> VolumeInfo | None:
     """The ``info`` of the volume at a store, None where there is none."""
-    blob = store.get("info")
-    if blob is None:
-        return None
+    document = read_info_document(store)
+    return None if document is None else parse_info(document, store.url)
+
+
+def read_info_document(store: Store) -> object | None:
+    """The ``info`` as it is written, None where there is none. Raises :class:`InfoUnavailableError`."""
     try:
-        data = bytes(decompress(blob.data, blob.encoding, LARGEST_INFO))
-        document = json.loads(data)
-    except (ValueError, RecursionError, DecodingError) as error:
-        raise InfoUnavailableError(f"{store.url}/info is not JSON: {error}") from error
-    return parse_info(document, store.url)
+        return read_document(store, "info")
+    except ValueError as error:
+        raise InfoUnavailableError(str(error)) from error
 
 
 def write_info(store: Store, info: VolumeInfo) -> None:
     """Write ``info`` as readable JSON."""
-    text = json.dumps(info_to_json(info), indent=2)
-    store.put("info", Blob(text.encode()), content_type="application/json", durable=True)
+    write_document(store, "info", info_to_json(info))
 
 
 def info_to_json(info: VolumeInfo) -> dict[str, Any]:

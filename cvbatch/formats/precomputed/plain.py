@@ -22,17 +22,23 @@ class PlainChunks:
     def write_cell(cls, scale: ScaleInfo) -> Vec:
         return scale.chunk_size
 
-    def _object(self, index: Vec) -> str:
+    def key(self, index: Vec) -> str:
         return f"{self._key}/{self.grid.box(index).to_filename()}"
 
     def read(self, index: Vec) -> Blob | None:
-        return self._store.get(self._object(index))
+        return self._store.get(self.key(index))
 
     def write(self, index: Vec, blob: Blob) -> None:
-        self._store.put(self._object(index), blob)
+        self._store.put(self.key(index), blob)
 
     def delete(self, index: Vec) -> bool:
-        return self._store.delete(self._object(index))
+        return self._store.delete(self.key(index))
+
+    def exists(self, index: Vec) -> bool:
+        return self._store.exists(self.key(index))
+
+    def any(self) -> bool:
+        return next(iter(self._store.list(f"{self._key}/")), None) is not None
 
     def name(self, index: Vec) -> str:
-        return f"{self._store.url}/{self._object(index)}"
+        return f"{self._store.url}/{self.key(index)}"

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from cvbatch.codecs import decompress
-from cvbatch.errors import DecodingError, StateError
-from cvbatch.storage import Blob, Store
-
-LARGEST_PROVENANCE = 64 << 20
+from cvbatch.errors import StateError
+from cvbatch.formats.precomputed.document import read_document, write_document
+from cvbatch.storage import Store
 
 
 def read_provenance(store: Store) -> dict[str, Any]:
     """The document at a store with all its members; an empty one where there is none."""
     empty: dict[str, Any] = {"description": "", "owners": [], "processing": [], "sources": []}
-    blob = store.get("provenance")
-    if blob is None:
-        return empty
     try:
-        document = json.loads(bytes(decompress(blob.data, blob.encoding, LARGEST_PROVENANCE)))
-    except (ValueError, RecursionError, DecodingError) as error:
-        raise StateError(f"{store.url}/provenance is not JSON: {error}; mend or remove it") from error
+        document = read_document(store, "provenance")
+    except ValueError as error:
+        raise StateError(f"{error}; mend or remove it") from error
+    if document is None:
+        return empty
     lists = ("processing", "sources")
     if not isinstance(document, dict) or not all(isinstance(document.get(name, []), list) for name in lists):
         raise StateError(f"{store.url}/provenance is not an object with lists {' and '.join(lists)}; mend or remove it")
@@ -38,7 +34,5 @@ def add_processing(store: Store, entry: dict[str, Any], source: str) -> bool:
     document["processing"] = [*document["processing"], entry]
     if source not in document["sources"]:
         document["sources"] = [*document["sources"], source]
-    store.put(
-        "provenance", Blob(json.dumps(document, indent=2).encode()), content_type="application/json", durable=True
-    )
+    write_document(store, "provenance", document)
     return True

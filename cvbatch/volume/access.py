@@ -1,0 +1,104 @@
+"""How one scale of a volume is read and written: all that a process needs to be told."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from cvbatch.codecs import array_codec, byte_codec
+from cvbatch.formats.precomputed import ChunkStore, open_chunks
+from cvbatch.geometry import ChunkGrid
+from cvbatch.metadata import ScaleInfo, VoxelType
+from cvbatch.metadata.job import scale_from_json, scale_to_json
+from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter, Recorder
+from cvbatch.storage import Store, open_store, parse_location
+from cvbatch.volume.cache import CachedStore, CacheSettings
+from cvbatch.volume.lru import Lru, LruChunks
+
+
+@dataclass(frozen=True)
+class Access:
+    """One scale, and what reading and writing it should do.
+
+    ``background`` is what an absent chunk reads as where ``fill_missing`` allows it, and what is around the
+    volume. ``compress`` is a name of :data:`~cvbatch.codecs.BYTE_ENCODINGS`.
+    """
+
+    url: str
+    voxel: VoxelType
+    scale: ScaleInfo
+    fill_missing: bool = False
+    background: float = 0
+    delete_background: bool = False
+    compress: str = "none"
+    compress_level: int | None = None
+    cache: CacheSettings | None = None
+
+    @property
+    def grid(self) -> ChunkGrid:
+        return ChunkGrid(self.scale.bounds, self.scale.chunk_size)
+
+    @property
+    def shareable(self) -> bool:
+        """Whether other processes see the same volume."""
+        return parse_location(self.url).protocol != "mem"
+
+    @property
+    def threads(self) -> int:
+        """Threads of one process that are of use: those of a codec that lets go of the interpreter's lock."""
+        if array_codec(self.scale.encoding, self.scale.other).traits.releases_gil:
+            return os.cpu_count() or 1
+        return 1
+
+    def store(self) -> Store:
+        """The volume's objects, by way of the cache on disk if there is one."""
+        store = open_store(self.url)
+        return store if self.cache is None else CachedStore(store, self.cache)
+
+    def chunks(self) -> ChunkStore:
+        return open_chunks(self.store(), self.scale)
+
+    def reader(self, recorder: Recorder | None = None, lru: Lru | None = None) -> ChunkReader:
+        """Reads the scale; chunks that are in ``lru`` from there."""
+        chunks = self.chunks()
+        if lru is not None and lru.size > 0:
+            chunks = LruChunks(chunks, lru, self.voxel)
+        return ChunkReader(
+            chunks,
+            array_codec(self.scale.encoding, self.scale.other),
+            self.voxel,
+            ABSENT_IS_FILLED if self.fill_missing else ABSENT_IS_ERROR,
+            self.background,
+            recorder or Recorder(),
+        )
+
+    def writer(self) -> ChunkWriter:
+        """Writes the scale."""
+        return ChunkWriter(
+            self.chunks(),
+            array_codec(self.scale.encoding, self.scale.other),
+            byte_codec(self.compress, self.compress_level, self.voxel.layer_type, self.scale.encoding),
+            self.background,
+            self.delete_background,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "voxel": asdict(self.voxel),
+            "scale": scale_to_json(self.scale),
+            "cache": None if self.cache is None else asdict(self.cache),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        return cls(
+            **{name: value[name] for name in _PLAIN},
+            voxel=VoxelType(**value["voxel"]),
+            scale=scale_from_json(value["scale"]),
+            cache=None if value["cache"] is None else CacheSettings(**value["cache"]),
+        )
+
+
+_PLAIN = ("url", "fill_missing", "background", "delete_background", "compress", "compress_level")

@@ -1,0 +1,214 @@
+"""Objects of a volume kept on this machine's disk, so that they are fetched once.
+
+Laid out as CloudVolume does it: ``<cache>/<protocol>/<path of the volume>/<key>``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvbatch.codecs import byte_codec, decompress
+from cvbatch.errors import StorageError
+from cvbatch.storage import Blob, Buffer, LocalStore, Location, Store
+from cvbatch.storage.base import OCTETS
+
+log = logging.getLogger(__name__)
+# Locks are of a group of objects: as many files, whatever the volume's size.
+LOCKS = 64
+LOCK_FOLDER = ".locks"
+# Nothing that is kept is larger when it is decompressed.
+LARGEST_OBJECT = 1 << 40
+# When a cache is full it is emptied this far, so that it isn't looked through at every chunk.
+KEPT_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """``path`` is the folder of one volume. ``compress`` None keeps objects as they come, True with gzip,
+    False without compression. ``locking`` makes it safe among processes that write the volume.
+    ``max_bytes`` None keeps everything."""
+
+    path: str
+    compress: bool | None = None
+    locking: bool = True
+    max_bytes: int | None = None
+
+
+def cache_folder(location: Location, root: str | None) -> str:
+    """The folder of a volume below a cache's root, or below the standard one."""
+    base = root or os.environ.get("CLOUD_VOLUME_CACHE_DIR")
+    if base is None:
+        home = os.environ.get("CLOUD_VOLUME_DIR") or os.path.join(os.path.expanduser("~"), ".cloudvolume")
+        base = os.path.join(home, "cache")
+    return os.path.join(os.path.abspath(os.path.expanduser(base)), location.protocol, location.path.lstrip("/"))
+
+
+class CachedStore:
+    """A store whose objects are read from the cache if they are there, and enter it when they are read or written.
+
+    The store itself says what exists. An object of the cache is whole or not there, as in any
+    :class:`~cvbatch.storage.LocalStore`; a cache that can't be written to is done without.
+    """
+
+    def __init__(self, store: Store, settings: CacheSettings) -> None:
+        self.url = store.url
+        self._store = store
+        self._settings = settings
+        self._cache = LocalStore(settings.path)
+        self._room_seen: int | None = None
+
+    def get(self, key: str) -> Blob | None:
+        with self._locked(key, fcntl.LOCK_SH):
+            found = self._cached(key)
+            if found is not None:
+                return found
+            blob = self._store.get(key)
+            if blob is not None:
+                self._keep(key, blob)
+            return blob
+
+    def get_range(self, key: str, start: int, stop: int) -> bytes | None:
+        return self._store.get_range(key, start, stop)
+
+    def put(self, key: str, blob: Blob, content_type: str = OCTETS, durable: bool = False) -> None:
+        with self._locked(key, fcntl.LOCK_EX):
+            # First the old one goes: killed in between, the cache must not have what the store hasn't any more.
+            self._forget(key)
+            self._store.put(key, blob, content_type, durable)
+            self._keep(key, blob)
+
+    def create(self, key: str, data: Buffer) -> bool:
+        return self._store.create(key, data)
+
+    def delete(self, key: str) -> bool:
+        with self._locked(key, fcntl.LOCK_EX):
+            self._forget(key)
+            return self._store.delete(key)
+
+    def exists(self, key: str) -> bool:
+        return self._store.exists(key)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return self._store.list(prefix)
+
+    def flush(self) -> None:
+        self._store.flush()
+
+    def sweep(self) -> int:
+        return self._store.sweep()
+
+    def _cached(self, key: str) -> Blob | None:
+        blob = self._cache.get(key)
+        if blob is not None and self._settings.max_bytes is not None:
+            self._mark_used(key)
+        return blob
+
+    def _mark_used(self, key: str) -> None:
+        for name in files_of(self._settings.path, key):
+            with suppress(OSError):
+                os.utime(name)
+
+    def _keep(self, key: str, blob: Blob) -> None:
+        try:
+            kept = self._as_kept(blob)
+            self._make_room(len(kept.data))
+            self._cache.put(key, kept)
+        except StorageError as error:
+            log.warning("the cache in %s is not used: %s", self._settings.path, error)
+
+    def _as_kept(self, blob: Blob) -> Blob:
+        wanted = {None: blob.encoding, True: "gzip", False: ""}[self._settings.compress]
+        if wanted == blob.encoding:
+            return blob
+        data = decompress(blob.data, blob.encoding, LARGEST_OBJECT)
+        return Blob(byte_codec("gzip", None, "image", "raw").compress(data), "gzip") if wanted else Blob(data)
+
+    def _forget(self, key: str) -> None:
+        with suppress(StorageError):
+            self._cache.delete(key)
+
+    def _make_room(self, nbytes: int) -> None:
+        """See to it that ``nbytes`` more stay inside of the limit, by removing what was not used for longest."""
+        limit = self._settings.max_bytes
+        if limit is None:
+            return
+        # Other processes fill the cache, too: what was seen holds for a sixteenth of it, and then is looked up again.
+        if self._room_seen is None or nbytes > self._room_seen:
+            room = limit - _evict(self._settings.path, limit)
+            self._room_seen = min(room, max(limit // 16, nbytes))
+        self._room_seen -= nbytes
+
+    @contextmanager
+    def _locked(self, key: str, kind: int) -> Iterator[None]:
+        """Keep a reader from caching an old version while a writer replaces it."""
+        if not self._settings.locking:
+            yield
+            return
+        folder = os.path.join(self._settings.path, LOCK_FOLDER)
+        try:
+            handle = _open_lock(folder, zlib.crc32(key.encode()) % LOCKS)
+        except OSError as error:
+            log.warning("the cache in %s cannot be locked: %s", self._settings.path, error)
+            yield
+            return
+        try:
+            fcntl.flock(handle, kind)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _open_lock(folder: str, number: int) -> int:
+    path, flags = os.path.join(folder, str(number)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def cached_files(path: str, key_prefix: str = "") -> list[os.DirEntry[str]]:
+    """The files that hold objects whose key begins with a folder, ``""`` for all."""
+    found: list[os.DirEntry[str]] = []
+    pending = [os.path.join(path, key_prefix)]
+    while pending:
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name != LOCK_FOLDER:
+                        pending.append(entry.path)
+                elif not entry.name.startswith("."):
+                    found.append(entry)
+    return found
+
+
+def files_of(path: str, key: str) -> list[str]:
+    """The files under which an object may be kept: with any extension."""
+    folder, name = os.path.split(os.path.join(path, key))
+    return [str(file) for file in Path(folder).glob(f"{name}*") if file.name.split(".")[0] == name.split(".")[0]]
+
+
+def _evict(path: str, limit: int) -> int:
+    """Remove the files that were not used for longest where a cache is full; the bytes that are left."""
+    files = []
+    for entry in cached_files(path):
+        with suppress(OSError):
+            status = entry.stat()
+            files.append((status.st_mtime_ns, status.st_size, entry.path))
+    total = sum(size for _, size, _ in files)
+    if total <= KEPT_SHARE * limit:
+        return total
+    for _, size, name in sorted(files):
+        if total <= KEPT_SHARE * limit:
+            break
+        with suppress(OSError):
+            os.unlink(name)
+        total -= size
+    return total

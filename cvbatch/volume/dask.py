@@ -1,0 +1,103 @@
+"""Volumes as dask arrays, and dask arrays into volumes. Needs the extra ``dask``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cvbatch.errors import DimensionError, UnsupportedFormatError
+from cvbatch.volume.cloudvolume import CloudVolume
+
+
+def _dask_array() -> Any:
+    try:
+        import dask.array
+    except ImportError as error:
+        raise UnsupportedFormatError("dask is not installed: pip install 'cvbatch[dask]'") from error
+    return dask.array
+
+
+class _Offset:
+    """A volume whose coordinates begin at 0, as dask counts."""
+
+    ndim = 4
+
+    def __init__(self, vol: CloudVolume) -> None:
+        self._vol = vol
+        self.shape, self.dtype = vol.shape, vol.dtype
+
+    def _box(self, key: tuple[slice, ...]) -> tuple[slice, ...]:
+        offset = (*self._vol.voxel_offset, 0)
+        return tuple(slice(part.start + o, part.stop + o) for part, o in zip(key, offset, strict=True))
+
+    def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+        if any(part.start == part.stop for part in key):  # dask asks for nothing, to see what comes.
+            return np.empty([part.stop - part.start for part in key], self.dtype)
+        return np.asarray(self._vol[self._box(key)])
+
+    def __setitem__(self, key: tuple[slice, ...], voxels: np.ndarray[Any, Any]) -> None:
+        self._vol[self._box(key)] = np.asarray(voxels)
+
+
+def from_cloudvolume(cloudpath: str | CloudVolume, chunks: Any = None, name: Any = None, **options: Any) -> Any:
+    """The working mip of a volume as a dask array (x, y, z, channel), by default in the volume's chunks.
+
+    ``options`` are those of :class:`CloudVolume`. Element 0 of the array is voxel ``voxel_offset``.
+    """
+    array = _dask_array()
+    vol = CloudVolume(cloudpath, **options) if isinstance(cloudpath, str) else cloudpath
+    wanted = (*vol.chunk_size, vol.num_channels) if chunks is None else chunks
+    named = {} if name is None else {"name": name}
+    return array.from_array(_Offset(vol), chunks=wanted, asarray=False, fancy=False, **named)
+
+
+def to_cloudvolume(
+    arr: Any,
+    cloudpath: str | CloudVolume,
+    resolution: Any = (1, 1, 1),
+    voxel_offset: Any = (0, 0, 0),
+    layer_type: str | None = None,
+    encoding: str = "raw",
+    compute: bool = True,
+    return_stored: bool = False,
+    **options: Any,
+) -> Any:
+    """Write a dask array (x, y, z) or (x, y, z, channel) into a new volume, or into one that is opened.
+
+    The volume's chunks are those of the array, whose chunks along x, y and z must be of one size (but the last).
+    ``compute`` and ``return_stored`` are those of :func:`dask.array.store`. Raises
+    :class:`~cvbatch.errors.DimensionError` for an array that no volume holds.
+    """
+    array = _dask_array()
+    if arr.ndim not in (3, 4):
+        raise DimensionError(f"a dask array of shape {arr.shape}; a volume has x, y, z and perhaps channel")
+    arr = arr[..., np.newaxis] if arr.ndim == 3 else arr
+    arr = arr.rechunk({3: -1})
+    if isinstance(cloudpath, str):
+        vol = _new_volume(arr, cloudpath, (resolution, voxel_offset, layer_type, encoding), options)
+    else:
+        vol = cloudpath
+        arr = arr.rechunk((*vol.chunk_size, vol.num_channels))
+    return array.store(arr, _Offset(vol), lock=False, compute=compute, return_stored=return_stored)
+
+
+def _new_volume(arr: Any, cloudpath: str, described: Any, options: dict[str, Any]) -> CloudVolume:
+    resolution, voxel_offset, layer_type, encoding = described
+    if any(len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0] for sizes in arr.chunks[:3]):
+        raise DimensionError(f"chunks of different sizes, {arr.chunks[:3]}; call .rechunk with one size an axis first")
+    labels = arr.dtype.kind == "u" and arr.dtype.itemsize >= 4
+    info = CloudVolume.create_new_info(
+        num_channels=arr.shape[3],
+        layer_type=layer_type or ("segmentation" if labels else "image"),
+        data_type=arr.dtype.name,
+        encoding=encoding,
+        resolution=resolution,
+        voxel_offset=voxel_offset,
+        volume_size=arr.shape[:3],
+        chunk_size=[sizes[0] for sizes in arr.chunks[:3]],
+    )
+    vol = CloudVolume(cloudpath, info=info, **options)
+    vol.commit_info()
+    vol.commit_provenance()
+    return vol

@@ -1,0 +1,62 @@
+"""How a :class:`~cvbatch.CloudVolume` behaves: its options, checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cvbatch.codecs import BYTE_ENCODINGS, default_compression
+from cvbatch.errors import UnsupportedCompressionType
+
+Compress: TypeAlias = "bool | str | None"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that may be changed after construction. See :class:`~cvbatch.CloudVolume` for their meaning."""
+
+    bounded: bool = True
+    autocrop: bool = False
+    fill_missing: bool = False
+    background_color: float = 0
+    delete_black_uploads: bool = False
+    non_aligned_writes: bool = False
+    parallel: int | bool = 1
+    compress: Compress = None
+    compress_level: int | None = None
+    cdn_cache: int | bool | str = True
+    progress: bool | str = False
+    green_threads: bool = False
+
+    def __post_init__(self) -> None:
+        compression_name(self.compress, "raw")  # To be told now rather than at the first write.
+        if isinstance(self.parallel, bool):
+            object.__setattr__(self, "parallel", (os.cpu_count() or 1) if self.parallel else 1)
+        if not isinstance(self.parallel, int) or self.parallel < 1:
+            raise ValueError(f"parallel is {self.parallel!r}; it must be True or a number of processes from 1 on")
+
+    @property
+    def cache_control(self) -> str:
+        """The Cache-Control header of chunks that are written to a bucket."""
+        if isinstance(self.cdn_cache, str):
+            return self.cdn_cache
+        seconds = 3600 if self.cdn_cache is True else int(self.cdn_cache)
+        return f"max-age={seconds}, s-max-age={seconds}" if seconds else "no-cache"
+
+
+def compression_name(compress: Compress, encoding: str) -> str:
+    """The byte encoding that an option means for an array encoding.
+
+    None is what suits the encoding, True is gzip, False and "" are none. Raises
+    :class:`UnsupportedCompressionType` for others that there are not.
+    """
+    if compress is None:
+        return default_compression(encoding)
+    if isinstance(compress, bool):
+        return "gzip" if compress else "none"
+    if compress == "":
+        return "none"
+    if compress not in BYTE_ENCODINGS:
+        raise UnsupportedCompressionType(f"compress is {compress!r}; there are {', '.join(BYTE_ENCODINGS)}")
+    return compress

@@ -1,0 +1,206 @@
+"""What is done to a volume, cut into numbered parts that any thread or process can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from cvbatch.codecs.base import Voxels
+from cvbatch.counts import Tally
+from cvbatch.geometry import Bbox, ChunkGrid, Vec
+from cvbatch.memory import Arena
+from cvbatch.metadata.job import job_document, read_job_document
+from cvbatch.pipeline import (
+    ChunkReader,
+    ChunkWriter,
+    PassWork,
+    Pools,
+    Recorder,
+    open_pass,
+    start_task,
+)
+from cvbatch.planner import Plan
+from cvbatch.volume.access import Access
+from cvbatch.volume.canvas import Canvas
+from cvbatch.volume.lru import Lru
+
+
+class Work(Protocol):
+    """Parts 0 to ``len`` - 1, in any order, each once. Safe to use from several threads."""
+
+    kind: ClassVar[str]
+
+    def __len__(self) -> int: ...
+
+    @property
+    def threads(self) -> int:
+        """Threads of one process that are of use."""
+        ...
+
+    @property
+    def shareable(self) -> bool:
+        """Whether another process can do a part."""
+        ...
+
+    def do(self, number: int) -> None:
+        """Do one part. Errors name its chunk."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the parts have used."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """All that another process has to know."""
+        ...
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], recorder: Recorder) -> Self: ...
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """The chunks of a scale that share voxels with ``box``, which is inside of the canvas."""
+
+    access: Access
+    canvas: Canvas
+    box: Bbox
+    recorder: Recorder = field(default_factory=Recorder)
+    lru: Lru | None = None
+
+    @cached_property
+    def _span(self) -> ChunkGrid:
+        """The chunks' indices, as a grid of cells of one."""
+        return ChunkGrid(self.access.grid.index_range(self.box), Vec.ones())
+
+    def __len__(self) -> int:
+        return len(self._span)
+
+    def index(self, number: int) -> Vec:
+        return self._span.index(number) + self._span.bounds.minpt
+
+    @property
+    def threads(self) -> int:
+        return self.access.threads
+
+    @property
+    def shareable(self) -> bool:
+        return self.access.shareable and self.canvas.named is not None and (self.lru is None or self.lru.size == 0)
+
+    def close(self) -> None:
+        """Nothing is held but the canvas."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"access": self.access.to_json(), "canvas": self.canvas.to_json(), "box": self.box.to_list()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], recorder: Recorder) -> Self:
+        access, canvas = Access.from_json(value["access"]), Canvas.from_json(value["canvas"])
+        return cls(access, canvas, Bbox.from_list(value["box"]), recorder)
+
+
+@dataclass(frozen=True)
+class ReadChunks(_Chunks):
+    """Decode chunks onto the canvas."""
+
+    kind: ClassVar[str] = "read"
+
+    @cached_property
+    def _reader(self) -> ChunkReader:
+        return self.access.reader(self.recorder, self.lru)
+
+    def do(self, number: int) -> None:
+        index, tally = self.index(number), Tally()
+        blob = self._reader.fetch(index, tally)
+        self._reader.paint(index, blob, self.canvas.part(self.box), self.box, tally)
+
+
+@dataclass(frozen=True)
+class WriteChunks(_Chunks):
+    """Encode the canvas's voxels into chunks. What of a chunk is outside of ``box`` keeps its voxels."""
+
+    kind: ClassVar[str] = "write"
+
+    @cached_property
+    def _reader(self) -> ChunkReader:
+        return self.access.reader(self.recorder)
+
+    @cached_property
+    def _writer(self) -> ChunkWriter:
+        return self.access.writer()
+
+    def do(self, number: int) -> None:
+        index, tally = self.index(number), Tally()
+        chunk = self.access.grid.box(index)
+        shared = chunk.intersection(self.box)
+        voxels = self.canvas.part(shared)
+        if shared != chunk:
+            voxels = self._merged(index, voxels, shared - chunk.minpt, tally)
+        self._writer.write(index, voxels, tally)
+
+    def _merged(self, index: Vec, voxels: Voxels, place: Bbox, tally: Tally) -> Voxels:
+        """The chunk as it is there, with ``voxels`` in their place."""
+        blob = self._reader.fetch(index, tally)
+        before = self._reader.empty(index) if blob is None else self._reader.decode(index, blob, tally)
+        merged = np.array(before, order="F")
+        merged[place.to_slices()] = voxels
+        return merged
+
+
+@dataclass(frozen=True)
+class TransferTasks:
+    """The tasks of a plan with one pass, run by the engine of the batch jobs."""
+
+    kind: ClassVar[str] = "transfer"
+
+    plan: Plan
+    recorder: Recorder = field(default_factory=Recorder)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    @property
+    def threads(self) -> int:
+        return 1
+
+    @property
+    def shareable(self) -> bool:
+        return True
+
+    @cached_property
+    def _arena(self) -> Arena:
+        return Arena(self.plan.job.id, self.plan.spec.memory)
+
+    @cached_property
+    def _pass(self) -> PassWork:
+        return open_pass(self.plan, 0, self.recorder)
+
+    def do(self, number: int) -> None:
+        start_task(self._pass, number, Pools.of(1), self._arena).finish()
+
+    def close(self) -> None:
+        self._arena.close()
+
+    def to_json(self) -> dict[str, Any]:
+        return job_document(self.plan.job, self.plan.spec)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], recorder: Recorder) -> Self:
+        return cls(Plan(*read_job_document(value)), recorder)
+
+
+KINDS: Mapping[str, type[Work]] = {kind.kind: kind for kind in (ReadChunks, WriteChunks, TransferTasks)}
+
+
+def work_document(work: Work) -> dict[str, Any]:
+    """What :func:`read_work` makes the same work of, in another process."""
+    return {"kind": work.kind, "work": work.to_json()}
+
+
+def read_work(document: dict[str, Any], recorder: Recorder) -> Work:
+    """The inverse of :func:`work_document`."""
+    return KINDS[document["kind"]].from_json(document["work"], recorder)
