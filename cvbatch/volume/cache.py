@@ -62,7 +62,6 @@ class CachedStore:
         self._store = store
         self._settings = settings
         self._cache = LocalStore(settings.path)
-        self._room_seen: int | None = None
 
     def get(self, key: str) -> Blob | None:
         with self._locked(key, fcntl.LOCK_SH):
@@ -139,11 +138,20 @@ class CachedStore:
         limit = self._settings.max_bytes
         if limit is None:
             return
-        # Other processes fill the cache, too: what was seen holds for a sixteenth of it, and then is looked up again.
-        if self._room_seen is None or nbytes > self._room_seen:
-            room = limit - _evict(self._settings.path, limit)
-            self._room_seen = min(room, max(limit // 16, nbytes))
-        self._room_seen -= nbytes
+        # All processes add to one number, so that the files are counted only when it says that the cache is full.
+        try:
+            handle = _open_lock(os.path.join(self._settings.path, LOCK_FOLDER), "bytes")
+        except OSError:
+            return  # Nor can the object be kept then.
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            known = os.pread(handle, 32, 0).strip()
+            total = int(known) if known else limit
+            if total + nbytes > limit:
+                total = _evict(self._settings.path, limit, nbytes)
+            os.pwrite(handle, f"{total + nbytes:<31}\n".encode(), 0)
+        finally:
+            os.close(handle)
 
     @contextmanager
     def _locked(self, key: str, kind: int) -> Iterator[None]:
@@ -153,7 +161,7 @@ class CachedStore:
             return
         folder = os.path.join(self._settings.path, LOCK_FOLDER)
         try:
-            handle = _open_lock(folder, zlib.crc32(key.encode()) % LOCKS)
+            handle = _open_lock(folder, str(zlib.crc32(key.encode()) % LOCKS))
         except OSError as error:
             log.warning("the cache in %s cannot be locked: %s", self._settings.path, error)
             yield
@@ -165,8 +173,8 @@ class CachedStore:
             os.close(handle)
 
 
-def _open_lock(folder: str, number: int) -> int:
-    path, flags = os.path.join(folder, str(number)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+def _open_lock(folder: str, name: str) -> int:
+    path, flags = os.path.join(folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
@@ -195,18 +203,18 @@ def files_of(path: str, key: str) -> list[str]:
     return [str(file) for file in Path(folder).glob(f"{name}*") if file.name.split(".")[0] == name.split(".")[0]]
 
 
-def _evict(path: str, limit: int) -> int:
-    """Remove the files that were not used for longest where a cache is full; the bytes that are left."""
+def _evict(path: str, limit: int, wanted: int) -> int:
+    """Where a cache has no room for ``wanted`` bytes, remove what was not used for longest; the bytes that are left."""
     files = []
     for entry in cached_files(path):
         with suppress(OSError):
             status = entry.stat()
             files.append((status.st_mtime_ns, status.st_size, entry.path))
     total = sum(size for _, size, _ in files)
-    if total <= KEPT_SHARE * limit:
+    if total + wanted <= limit:
         return total
     for _, size, name in sorted(files):
-        if total <= KEPT_SHARE * limit:
+        if total + wanted <= KEPT_SHARE * limit:
             break
         with suppress(OSError):
             os.unlink(name)

@@ -15,7 +15,7 @@ from cvbatch.storage import Blob, Store
 
 HOST = "127.0.0.1"
 # What browsers undo by themselves.
-BROWSER_ENCODINGS = ("", "gzip", "br")
+BROWSER_ENCODINGS = ("gzip", "br")
 LARGEST_OBJECT = 1 << 32
 
 
@@ -58,19 +58,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         key = _safe_key(self.path)
         try:
-            blob = None if key is None else self.server.read(key)
+            blob = None if key is None else self._as_wanted(self.server.read(key))
         except CvbatchError:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
             return
         if key is None or blob is None:
             self._refuse(HTTPStatus.NOT_FOUND)
-            return
-        wanted = self.headers.get("Range")
+        else:
+            self._send(key, blob, self.headers.get("Range"), body)
+
+    def _as_wanted(self, blob: Blob | None) -> Blob | None:
+        """The object in an encoding that was asked for; decompressed for ranges, which count bytes as they are sent."""
+        if blob is None or blob.encoding == "":
+            return blob
         accepted = self.headers.get("Accept-Encoding", "")
-        if blob.encoding and (wanted or blob.encoding not in BROWSER_ENCODINGS or blob.encoding not in accepted):
-            # Ranges count bytes of the object as it is sent.
-            blob = Blob(decompress(blob.data, blob.encoding, LARGEST_OBJECT))
-        self._send(key, blob, wanted, body)
+        if "Range" not in self.headers and blob.encoding in BROWSER_ENCODINGS and blob.encoding in accepted:
+            return blob
+        return Blob(decompress(blob.data, blob.encoding, LARGEST_OBJECT))
 
     def _send(self, key: str, blob: Blob, wanted: str | None, body: bool) -> None:
         size = len(blob.data)
@@ -143,9 +147,9 @@ class VolumeServer(ThreadingHTTPServer):
 def serve_volume(store: Store, port: int) -> None:
     """Serve until Ctrl-C."""
     with VolumeServer(store, port) as server:
-        # Who asked for a server in a terminal or notebook has to be told where it is.
-        sys.stderr.write(f"Neuroglancer can read precomputed://{server.url} until you press Ctrl-C\n")
         try:
+            # Who asked for a server in a terminal or notebook has to be told where it is.
+            sys.stderr.write(f"Neuroglancer can read precomputed://{server.url} until you press Ctrl-C\n")
             server.serve_forever()
         except KeyboardInterrupt:
             return
