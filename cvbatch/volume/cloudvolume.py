@@ -11,6 +11,7 @@ import numpy as np
 from cvbatch.errors import UnsupportedFormatError
 from cvbatch.formats.precomputed import add_processing
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
+from cvbatch.memory import FILE, SEGMENT
 from cvbatch.metadata.volume import format_resolution
 from cvbatch.storage import open_store, parse_location
 from cvbatch.version import __version__
@@ -19,7 +20,7 @@ from cvbatch.volume.cache import CacheSettings, cache_folder
 from cvbatch.volume.cacheservice import CacheService
 from cvbatch.volume.context import Context
 from cvbatch.volume.cutout import VolumeCutout
-from cvbatch.volume.image import ImageSource
+from cvbatch.volume.image import ImageSource, NamedBox
 from cvbatch.volume.labels import mask_of, only, renumbered
 from cvbatch.volume.lru import Lru
 from cvbatch.volume.metadata import Document, Metadata, Provenance, voxel_at
@@ -628,13 +629,13 @@ class CloudVolume:
         return self.image.download_to_shared_memory(slices, location, mip)
 
     def upload_from_shared_memory(
-        self, location: str, bbox: Key, order: str = "F", cutout_bbox: Key | None = None
+        self, location: str, bbox: Key, order: str = "F", cutout_bbox: Key | None = None, mip: Mip = None
     ) -> None:
         """Write the voxels of ``bbox`` that the segment holds, or only those of ``cutout_bbox``, without a copy.
 
         Raises :class:`~cvbatch.errors.SharedMemoryReadError` for a segment that is missing or of another size.
         """
-        self.image.upload_from("segment", location, bbox, order, cutout_bbox)
+        self.image.upload_from(NamedBox(SEGMENT, location, bbox, order), cutout_bbox, mip)
 
     def unlink_shared_memory(self, location: str | None = None) -> bool:
         """Remove the segment ``location`` (``shared_memory_id`` if not given); whether it was there."""
@@ -644,9 +645,11 @@ class CloudVolume:
         """As :meth:`download`, in a file of raw voxels (Fortran order) that is mapped into memory."""
         return self.image.download_to_file(path, bbox, mip)
 
-    def upload_from_file(self, location: str, bbox: Key, order: str = "F", cutout_bbox: Key | None = None) -> None:
+    def upload_from_file(
+        self, location: str, bbox: Key, order: str = "F", cutout_bbox: Key | None = None, mip: Mip = None
+    ) -> None:
         """Write the voxels of ``bbox`` that a raw file holds, or only those of ``cutout_bbox``."""
-        self.image.upload_from("file", location, bbox, order, cutout_bbox)
+        self.image.upload_from(NamedBox(FILE, location, bbox, order), cutout_bbox, mip)
 
     # Others
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +29,16 @@ from cvbatch.volume.upload import check_image, cropped
 from cvbatch.volume.work import ReadChunks, Work, WriteChunks
 
 Mip = int | Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class NamedBox:
+    """A segment or file (``kind``), and the box whose voxels it holds, in Fortran (F) or C ``order``."""
+
+    kind: str
+    name: str
+    bbox: Key
+    order: str = "F"
 
 
 class ImageSource:
@@ -316,21 +327,23 @@ class ImageSource:
             raise
         return VolumeCutout(canvas.voxels, self._origin(box, mip))
 
-    def upload_from(self, kind: str, name: str, bbox: Key, order: str = "F", cutout_bbox: Key | None = None) -> None:
-        """Write what a segment or file of raw voxels holds, which are those of ``bbox``, without copying them.
+    def upload_from(self, given: NamedBox, cutout_bbox: Key | None = None, mip: Mip = None) -> None:
+        """Write what a segment or file of raw voxels holds, without copying them.
 
         ``cutout_bbox`` writes only that part. Raises :class:`~cvbatch.errors.SharedMemoryReadError` where it is
         not there or not of that size.
         """
-        if order not in ("F", "C"):
-            raise ValueError(f"order is {order!r}, not F or C")
-        mip, extent = self._context.mip, self._context.extent(self._context.mip)
-        holds = as_box(bbox, extent.unlimited())
+        if given.order not in ("F", "C"):
+            raise ValueError(f"order is {given.order!r}, not F or C")
+        mip = self._context.to_mip(mip)
+        extent = self._context.extent(mip)
+        holds = as_box(given.bbox, extent.unlimited())
         box = extent.admit(holds if cutout_bbox is None else as_box(cutout_bbox, extent.unlimited()))
         if not holds.contains_bbox(box):
-            raise AlignmentError(f"cutout_bbox {box} is not inside of what {name!r} holds, {holds}")
+            raise AlignmentError(f"cutout_bbox {box} is not inside of what {given.name!r} holds, {holds}")
         access = self._context.access(mip)
-        named = NamedArray(kind, name, (*holds.size(), access.voxel.channels), access.voxel.data_type, order)
+        shape = (*holds.size(), access.voxel.channels)
+        named = NamedArray(given.kind, given.name, shape, access.voxel.data_type, given.order)
         self._write(access, Canvas.at(named, holds), box, self._processes(None))
 
     def download_to_shared_memory(self, bbox: Key, location: str | None = None, mip: Mip = None) -> VolumeCutout:
