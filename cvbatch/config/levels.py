@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cvbatch.codecs import ARRAY_CODECS, array_codec, codecs_for
+from cvbatch.codecs import ARRAY_CODECS
 from cvbatch.config.model import Config, EncodingConfig
 from cvbatch.config.origin import Origin
 from cvbatch.errors import (
@@ -17,7 +17,7 @@ from cvbatch.errors import (
     UnsupportedFormatError,
 )
 from cvbatch.geometry import Bbox, Vec, coarser_bounds, coarser_resolution
-from cvbatch.metadata import Level, ScaleInfo, VolumeInfo, VoxelType
+from cvbatch.metadata import Level, ScaleInfo, VolumeInfo, VoxelType, check_writable
 from cvbatch.metadata.volume import format_resolution
 
 # Members that readers need even where nobody asked for a value.
@@ -194,12 +194,7 @@ def _compare(rules: LevelRules, found: ScaleInfo) -> None:
 def _check_encoding(rules: LevelRules, scale: ScaleInfo) -> None:
     if scale.sharding is not None:
         raise UnsupportedFormatError(f"scale {scale.key} of the destination is sharded, which this version can't write")
-    codec = array_codec(scale.encoding, scale.other)
-    if not codec.traits.writable or not codec.holds(rules.voxel.dtype, rules.voxel.channels):
-        possible = ", ".join(codecs_for(rules.voxel.dtype, rules.voxel.channels))
-        raise UnsupportedFormatError(
-            f"encoding {scale.encoding} cannot be written for {rules.voxel}; these can: {possible}"
-        )
+    check_writable(rules.voxel, scale)
 
 
 def _free_key(rules: LevelRules, scale: ScaleInfo) -> str:

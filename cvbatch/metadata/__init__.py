@@ -3,7 +3,7 @@
 from cvbatch.metadata.job import ByteEncoding, Downsampling, Job, Level, PassSpec, PlanSpec, Source
 from cvbatch.metadata.receipt import Failure, Receipt
 from cvbatch.metadata.task import Batch, Task
-from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType
+from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType, check_writable
 
 __all__ = [
     "DATA_TYPES",
@@ -22,4 +22,5 @@ __all__ = [
     "Task",
     "VolumeInfo",
     "VoxelType",
+    "check_writable",
 ]

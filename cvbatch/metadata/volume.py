@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cvbatch.errors import ScaleUnavailableError
+from cvbatch.codecs import array_codec, codecs_for
+from cvbatch.errors import ScaleUnavailableError, UnsupportedFormatError
 from cvbatch.geometry import Bbox, Vec
 
 LAYER_TYPES = ("image", "segmentation")
@@ -76,6 +77,14 @@ class VolumeInfo:
     def mip_at(self, resolution: tuple[float, ...]) -> int | None:
         """The mip level with this resolution, None where there is none."""
         return next((i for i, scale in enumerate(self.scales) if scale.resolution == resolution), None)
+
+
+def check_writable(voxel: VoxelType, scale: ScaleInfo) -> None:
+    """Raise :class:`UnsupportedFormatError` where such voxels can't be written in a scale's encoding."""
+    codec = array_codec(scale.encoding, scale.other)
+    if not codec.traits.writable or not codec.holds(voxel.dtype, voxel.channels):
+        possible = ", ".join(codecs_for(voxel.dtype, voxel.channels))
+        raise UnsupportedFormatError(f"encoding {scale.encoding} cannot be written for {voxel}; these can: {possible}")
 
 
 def format_resolution(resolution: tuple[float, ...]) -> str:

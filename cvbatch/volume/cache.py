@@ -18,6 +18,7 @@ from cvbatch.codecs import byte_codec, decompress
 from cvbatch.errors import StorageError
 from cvbatch.storage import Blob, Buffer, LocalStore, Location, Store
 from cvbatch.storage.base import OCTETS
+from cvbatch.volume.options import Compress, compression_name
 
 log = logging.getLogger(__name__)
 # Locks are of a group of objects: as many files, whatever the volume's size.
@@ -32,13 +33,17 @@ KEPT_SHARE = 0.9
 @dataclass(frozen=True)
 class CacheSettings:
     """``path`` is the folder of one volume. ``compress`` None keeps objects as they come, True with gzip,
-    False without compression. ``locking`` makes it safe among processes that write the volume.
+    False without compression, or is the name of one. ``locking`` makes it safe among processes that write the volume.
     ``max_bytes`` None keeps everything."""
 
     path: str
-    compress: bool | None = None
+    compress: Compress = None
     locking: bool = True
     max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.compress is not None:
+            compression_name(self.compress, "raw")  # To be told now rather than at the first read.
 
 
 def cache_folder(location: Location, root: str | None) -> str:
@@ -123,11 +128,13 @@ class CachedStore:
             log.warning("the cache in %s is not used: %s", self._settings.path, error)
 
     def _as_kept(self, blob: Blob) -> Blob:
-        wanted = {None: blob.encoding, True: "gzip", False: ""}[self._settings.compress]
-        if wanted == blob.encoding:
+        if self._settings.compress is None:
+            return blob
+        codec = byte_codec(compression_name(self._settings.compress, "raw"), None, "image", "raw")
+        if codec.encoding == blob.encoding:
             return blob
         data = decompress(blob.data, blob.encoding, LARGEST_OBJECT)
-        return Blob(byte_codec("gzip", None, "image", "raw").compress(data), "gzip") if wanted else Blob(data)
+        return Blob(codec.compress(data), codec.encoding)
 
     def _forget(self, key: str) -> None:
         with suppress(StorageError):

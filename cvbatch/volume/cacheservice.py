@@ -15,6 +15,7 @@ from cvbatch.geometry import Bbox
 from cvbatch.storage import LocalStore
 from cvbatch.volume.cache import cache_folder, cached_files, files_of
 from cvbatch.volume.context import Context
+from cvbatch.volume.options import Compress
 from cvbatch.volume.selection import Key, as_box
 
 
@@ -45,12 +46,12 @@ class CacheService:
         self._context.cache = replace(self._context.cache, path=os.path.abspath(os.path.expanduser(value)))
 
     @property
-    def compress(self) -> bool | None:
-        """None: as the volume's objects are. True: gzip. False: not compressed."""
+    def compress(self) -> Compress:
+        """None: as the volume's objects are. True: gzip. False: not compressed. Or the name of a compression."""
         return self._context.cache.compress
 
     @compress.setter
-    def compress(self, value: bool | None) -> None:
+    def compress(self, value: Compress) -> None:
         self._context.cache = replace(self._context.cache, compress=value)
 
     @property

@@ -112,7 +112,7 @@ class CloudVolume:
         autocrop: bool = False,
         fill_missing: bool = False,
         cache: bool | str = False,
-        compress_cache: bool | None = None,
+        compress_cache: Compress = None,
         cdn_cache: bool | int | str = True,
         progress: bool | str | None = None,
         info: Document | None = None,
@@ -209,14 +209,14 @@ class CloudVolume:
         """An ``info`` for a new volume: sizes in voxels, ``resolution`` in nanometres, ``chunk_size`` of all mips."""
         names = {"mesh": "mesh", "skeletons": "skeletons"}
         given = {"mesh": mesh, "skeletons": skeletons, "redirect": redirect}
-        voxel: Document = {"num_channels": int(num_channels), "type": layer_type, "data_type": str(data_type)}
+        voxel: Document = {"num_channels": int(num_channels), "type": layer_type, "data_type": _type_name(data_type)}
         voxel |= {name: names[name] if value is True else value for name, value in given.items() if value}
         scale = {
             "encoding": encoding,
-            "chunk_sizes": [_numbers(chunk_size)],
+            "chunk_sizes": [[int(n) for n in chunk_size]],
             "resolution": _numbers(resolution),
-            "voxel_offset": _numbers(voxel_offset),
-            "size": _numbers(volume_size),
+            "voxel_offset": [int(n) for n in voxel_offset],
+            "size": [int(n) for n in volume_size],
         }
         scale = with_block_size(scale, compressed_segmentation_block_size)
         return create_info(voxel, scale, _numbers(factor), max_mip)
@@ -547,7 +547,7 @@ class CloudVolume:
         The keys are in voxels of ``mip``. Each chunk is read once.
         """
         mip = self._context.to_mip(mip)
-        points = np.atleast_2d(np.asarray(pts, dtype=object)).tolist()
+        points = np.asarray(pts, dtype=object).reshape((-1, 3)).tolist()
         return self.image.download_points([self._to_voxel(point, mip, coord_resolution) for point in points], mip)
 
     def _to_voxel(self, point: Sequence[float], mip: int, coord_resolution: Sequence[float] | None) -> Vec:
@@ -555,15 +555,33 @@ class CloudVolume:
         given = self.meta.resolution(0) if coord_resolution is None else coord_resolution
         return voxel_at(point, given, self.meta.resolution(mip))
 
-    def unique(self, bbox: Key, mip: Mip = None, coord_resolution: Sequence[float] | None = None) -> set[Any]:
-        """The values in a box."""
+    def unique(
+        self,
+        bbox: Key,
+        mip: Mip = None,
+        agglomerate: bool | None = None,
+        timestamp: int | None = None,
+        stop_layer: int | None = None,
+        coord_resolution: Sequence[float] | None = None,
+    ) -> set[Any]:
+        """The values in a box. ``agglomerate``, ``timestamp`` and ``stop_layer`` are refused."""
+        _refuse(agglomerate=agglomerate, timestamp=timestamp, stop_layer=stop_layer)
         mip = self._context.to_mip(mip)
         return self.image.unique(self._box(bbox, mip, coord_resolution), mip)
 
     def download_files(
-        self, bbox: Key, mip: Mip = None, decompress: bool = True, coord_resolution: Sequence[float] | None = None
+        self,
+        bbox: Key,
+        mip: Mip = None,
+        parallel: int | None = None,
+        *,
+        coord_resolution: Sequence[float] | None = None,
+        decompress: bool = True,
     ) -> dict[str, bytes | None]:
-        """The files of a box's chunks by name, as stored or (``decompress``) without compression; None if absent."""
+        """The files of a box's chunks by name, as stored or (``decompress``) without compression; None if absent.
+
+        ``parallel`` is accepted and needless.
+        """
         mip = self._context.to_mip(mip)
         return self.image.download_files(self._box(bbox, mip, coord_resolution), mip, decompress)
 
@@ -589,7 +607,7 @@ class CloudVolume:
         """Bring a box to another volume, chunk by chunk; that volume.
 
         One that is not there is made, with all of this ``info`` and, if given, another ``encoding``. Bytes are
-        copied where nothing changes. ``compress`` True keeps the compression that there is. ``block_size`` is
+        copied where nothing changes. ``compress`` True or None keeps the compression that there is. ``block_size`` is
         accepted and needless: memory is bounded by itself. The box grows to whole chunks. Raises
         :class:`~cvbatch.errors.DestinationMismatchError` and :class:`~cvbatch.errors.AlignmentError` for a volume
         that is there and does not fit.
@@ -717,6 +735,11 @@ class CloudVolume:
 def _numbers(values: Sequence[float]) -> list[Any]:
     """Plain numbers, whatever they were."""
     return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
+def _type_name(data_type: Any) -> str:
+    """``uint8`` for that, ``np.uint8`` and numpy's dtype of it."""
+    return data_type if isinstance(data_type, str) else np.dtype(data_type).name
 
 
 def _refuse(**arguments: Any) -> None:

@@ -24,7 +24,7 @@ from cvbatch.volume.cutout import Origin, VolumeCutout
 from cvbatch.volume.handout import do_all
 from cvbatch.volume.pool import perform
 from cvbatch.volume.progress import progress_bar
-from cvbatch.volume.selection import Key, Selection, as_box, select
+from cvbatch.volume.selection import Key, as_box, select
 from cvbatch.volume.upload import check_image, cropped
 from cvbatch.volume.work import ReadChunks, Work, WriteChunks
 
@@ -79,7 +79,7 @@ class ImageSource:
         is not there (without ``fill_missing``) and :class:`~cvbatch.errors.DecodingError` for one that is damaged.
         """
         mip = self._context.to_mip(mip)
-        return self._cutout(as_box(bbox, self._context.extent(mip)), mip, parallel)
+        return self._cutout(as_box(bbox, self._context.extent(mip).cropping()), mip, parallel)
 
     def _cutout(self, box: Bbox, mip: int, parallel: int | None) -> VolumeCutout:
         access, processes = self._context.access(mip), self._processes(parallel)
@@ -151,7 +151,7 @@ class ImageSource:
 
         mip = self._context.to_mip(mip)
         access = self._context.access(mip)
-        box = as_box(bbox, self._context.extent(mip))
+        box = as_box(bbox, self._context.extent(mip).cropping())
         inside = box.intersection(access.scale.bounds)
         chunks, reader = list(access.grid.indices(inside)), access.reader(lru=self.lru)
         found: set[Any] = set() if inside == box else {access.voxel.dtype.type(access.background).item()}
@@ -165,7 +165,8 @@ class ImageSource:
             chunk = access.grid.box(index)
             part = chunk.intersection(inside) - chunk.minpt
             voxels = reader.decode(index, blob, tally)[part.to_slices()]
-            found.update((fastremap.unique if voxels.dtype.kind in "ui" else np.unique)(voxels).tolist())
+            # fastremap writes beyond its buffers where the range of a signed type does not fit into it.
+            found.update((fastremap.unique if voxels.dtype.kind == "u" else np.unique)(voxels).tolist())
 
         do_all(look, len(chunks), access.threads)
         return found
@@ -178,7 +179,7 @@ class ImageSource:
         mip = self._context.to_mip(mip)
         access = self._context.access(mip)
         reader, chunks = access.reader(lru=None), access.chunks()
-        indices = list(access.grid.indices(as_box(bbox, self._context.extent(mip))))
+        indices = list(access.grid.indices(as_box(bbox, self._context.extent(mip).cropping())))
         files: dict[str, bytes | None] = {chunks.key(index): None for index in indices}
 
         def fetch(number: int) -> None:
@@ -216,14 +217,15 @@ class ImageSource:
         """What ``vol[key] = image`` does."""
         mip = self._context.to_mip(mip)
         extent = self._context.extent(mip)
-        loose = select(key, extent.unlimited())
-        selection = Selection(extent.admit(loose.box), loose.steps, loose.channels)
+        selection = select(key, extent.unlimited())
         if selection.steps != Vec.ones():
             raise ValueError(f"steps of {tuple(selection.steps)}: only every voxel of a box can be written")
-        access = self._context.access(mip)
-        voxels = check_image(image, loose.box, access.voxel, selection.channels)
-        canvas = Canvas(cropped(voxels, loose.box, selection.box), selection.box)
-        self._write(access, canvas, selection.box, self._processes(parallel))
+        access, given = self._context.access(mip), selection.box
+        voxels = check_image(image, given, access.voxel, selection.channels)
+        if extent.autocrop and not extent.bounded and given.intersection(extent.bounds).empty():
+            return
+        box = extent.admit(given)
+        self._write(access, Canvas(cropped(voxels, given, box), box), box, self._processes(parallel))
 
     def upload(self, image: Any, bbox: Key, mip: Mip = None, parallel: int | None = None) -> None:
         """Write an array (x, y, z) or (x, y, z, channel), or one number, into a box, or from a point on.
@@ -293,6 +295,10 @@ class ImageSource:
         access = self._context.access(mip)
         box = as_box(bbox, self._context.extent(mip))
         self._context.meta.check_writable()
+        if not access.grid.bounds.contains_bbox(box):
+            raise OutOfBoundsError(
+                f"{box} leaves the volume, which is {access.grid.bounds}; there is nothing to delete"
+            )
         if not access.grid.is_aligned(box):
             raise AlignmentError(
                 f"{box} is not made of whole chunks, which alone can be deleted; the nearest box is "

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from cvbatch.errors import (
     CyclicRedirect,
@@ -53,7 +56,7 @@ class Provenance(dict[str, Any]):
     def of(cls, value: str | Mapping[str, Any]) -> Provenance:
         """From a dict or JSON; what is missing of its four members is empty."""
         given = json.loads(value) if isinstance(value, str) else value
-        return cls({"description": "", "owners": [], "processing": [], "sources": [], **given})
+        return cls({"description": "", "owners": [], "processing": [], "sources": [], **copy.deepcopy(given)})
 
 
 class Metadata:
@@ -178,13 +181,15 @@ class Metadata:
         Raises :class:`ScaleUnavailableError` that lists those there are.
         """
         there = ", ".join(f"{i} ({format_resolution(s['resolution'])} nm)" for i, s in enumerate(self.scales))
-        if not hasattr(mip, "__index__"):
-            wanted = [float(r) for r in mip]
+        if np.ndim(mip) > 0:
+            wanted = [float(r) for r in mip]  # type: ignore[union-attr]
             for i, scale in enumerate(self.scales):
                 if [float(r) for r in scale["resolution"]] == wanted:
                     return i
             raise ScaleUnavailableError(f"no mip of {format_resolution(tuple(wanted))} nm; there are {there}")
-        number = mip.__index__()
+        number = _whole_number(mip)
+        if number is None:
+            raise ScaleUnavailableError(f"no mip {mip!r}; there are {there}")
         if not -len(self.scales) <= number < len(self.scales):
             raise ScaleUnavailableError(f"no mip {number}; there are {there}")
         return number % len(self.scales)
@@ -248,7 +253,10 @@ class Metadata:
     ) -> Document:
         """Append the scale that is ``factor`` times coarser than mip 0, or put it in the place of that resolution."""
         document = self.info if info is None else info
-        made = coarser_scale(document["scales"][0], Vec(*factor), encoding, chunk_size)
+        whole = [_whole_number(f) or 0 for f in factor]
+        if min(whole) < 1:
+            raise ValueError(f"factor is {tuple(factor)}; it should be three whole numbers of at least 1")
+        made = coarser_scale(document["scales"][0], Vec(*whole), encoding, chunk_size)
         for i, scale in enumerate(document["scales"]):
             if scale["resolution"] == made["resolution"]:
                 document["scales"][i] = made
@@ -259,6 +267,14 @@ class Metadata:
     def reset_scales(self) -> None:
         """Keep mip 0 only. Not committed."""
         self.info["scales"] = self.info["scales"][:1]
+
+
+def _whole_number(value: Any) -> int | None:
+    """An integer, also of one that is a float; None for others."""
+    try:
+        return operator.index(value) if hasattr(value, "__index__") or int(value) != value else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _plain(document: Document) -> Document:

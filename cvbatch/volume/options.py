@@ -10,6 +10,8 @@ from cvbatch.codecs import BYTE_ENCODINGS, default_compression
 from cvbatch.errors import UnsupportedCompressionType
 
 Compress: TypeAlias = "bool | str | None"
+# What CloudVolume's users call them, too.
+ALIASES = {"": "none", "lzma": "xz", "bzip2": "bz2"}
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ def compression_name(compress: Compress, encoding: str) -> str:
     """
     if compress is None:
         return default_compression(encoding)
-    if isinstance(compress, bool):
+    if compress in (True, False):
         return "gzip" if compress else "none"
-    if compress == "":
-        return "none"
-    if compress not in BYTE_ENCODINGS:
+    name = compress.lower() if isinstance(compress, str) else ""
+    name = ALIASES.get(name, name)
+    if not isinstance(compress, str) or name not in BYTE_ENCODINGS:
         raise UnsupportedCompressionType(f"compress is {compress!r}; there are {', '.join(BYTE_ENCODINGS)}")
-    return compress
+    return name

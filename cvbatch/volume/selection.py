@@ -27,6 +27,10 @@ class Extent:
     bounded: bool = True
     autocrop: bool = False
 
+    def cropping(self) -> Extent:
+        """The same, where ``autocrop`` matters more than ``bounded``, as CloudVolume has it for ``download``."""
+        return replace(self, bounded=self.bounded and not self.autocrop)
+
     def unlimited(self) -> Extent:
         """The same, admitting any box as it is."""
         return replace(self, bounded=False, autocrop=False)
@@ -67,8 +71,18 @@ class Selection:
 
 
 def as_box(key: Key, extent: Extent) -> Bbox:
-    """The box that a Bbox (of any unit), slices, or the name of a chunk stand for."""
-    return select(key, extent).box
+    """The box that a Bbox (of any unit), slices, six numbers, or the name of a chunk stand for.
+
+    Raises as :func:`select`, and ValueError for steps or some of the channels: a box has all of its voxels.
+    """
+    if isinstance(key, Sequence | np.ndarray) and not isinstance(key, str | Bbox) and len(key) == 2 * SPACE:
+        key = Bbox.from_list(key)
+    selection = select(key, extent)
+    if selection.steps != Vec.ones():
+        raise ValueError(f"steps of {tuple(selection.steps)}: only vol[...] takes them, this call needs a whole box")
+    if (selection.channels.start, selection.channels.stop) != (0, extent.channels):
+        raise ValueError("some of the channels: only vol[...] takes them, this call is for all channels")
+    return selection.box
 
 
 def select(key: Key, extent: Extent) -> Selection:
@@ -97,7 +111,7 @@ def select(key: Key, extent: Extent) -> Selection:
 
 def _parts(key: Key) -> list[Any]:
     """One slice or number for each of x, y, z and channel."""
-    given = list(key) if isinstance(key, Sequence) or hasattr(key, "tolist") else [key]
+    given = list(key) if isinstance(key, Sequence) or (isinstance(key, np.ndarray) and key.ndim > 0) else [key]
     if sum(part is Ellipsis for part in given) > 1:
         raise TypeError("more than one ... in a selection")
     missing = SPACE + 1 - len([part for part in given if part is not Ellipsis])

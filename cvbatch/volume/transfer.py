@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cvbatch.codecs import array_codec, codecs_for
 from cvbatch.errors import (
     AlignmentError,
     DestinationMismatchError,
     OutOfBoundsError,
     ScaleUnavailableError,
-    UnsupportedFormatError,
 )
 from cvbatch.formats.precomputed import parse_info, read_info_document, write_document
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
-from cvbatch.metadata import ByteEncoding, Downsampling, Job, Level, ScaleInfo, Source, VolumeInfo
+from cvbatch.metadata import ByteEncoding, Downsampling, Job, Level, ScaleInfo, Source, VolumeInfo, check_writable
 from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, Plan, cut
@@ -32,7 +30,7 @@ MEMORY = 1 << 30
 
 @dataclass(frozen=True)
 class Changes:
-    """What a destination that is made new has differently. ``compress`` True keeps what suits the encoding."""
+    """What a destination that is made new has differently. ``compress`` True and None keep what there is."""
 
     encoding: str | None = None
     compress: Compress = True
@@ -52,7 +50,7 @@ def transfer(context: Context, target: Location, box: Bbox, mip: int, changes: C
     document = _new_info(context, changes) if found is None else found
     scale = _matching_scale(access, parse_info(document, target.url), target.url)
     if found is None:
-        _check_encoding(access, scale)
+        check_writable(access.voxel, scale)
     elif changes.encoding not in (None, scale.encoding):
         raise DestinationMismatchError(
             f"encoding is {changes.encoding}; {target.url} is there and has {scale.encoding} at this mip"
@@ -68,7 +66,7 @@ def transfer(context: Context, target: Location, box: Bbox, mip: int, changes: C
 
 def _job(access: Access, target: Location, level: Level, region: Bbox, changes: Changes) -> Job:
     """What writes ``region`` of one level."""
-    auto = changes.compress in (True, "auto")
+    auto = changes.compress in (True, None, "auto")
     compress = ByteEncoding(
         compression_name(None if auto else changes.compress, level.scale.encoding), changes.compress_level, not auto
     )
@@ -95,15 +93,6 @@ def _matching_scale(access: Access, info: VolumeInfo, url: str) -> ScaleInfo:
     if mip is None:
         raise ScaleUnavailableError(f"{url} has no mip of {format_resolution(access.scale.resolution)} nm")
     return info.scales[mip]
-
-
-def _check_encoding(access: Access, scale: ScaleInfo) -> None:
-    codec = array_codec(scale.encoding, scale.other)
-    if not codec.traits.writable or not codec.holds(access.voxel.dtype, access.voxel.channels):
-        possible = ", ".join(codecs_for(access.voxel.dtype, access.voxel.channels))
-        raise UnsupportedFormatError(
-            f"encoding {scale.encoding} cannot be written for {access.voxel}; these can: {possible}"
-        )
 
 
 def _check_aligned(scale: ScaleInfo, region: Bbox) -> None:

@@ -25,7 +25,7 @@ def check_image(image: Any, box: Bbox, voxel: VoxelType, channels: slice) -> Vox
         )
     wanted = (*box.size(), voxel.channels)
     if np.ndim(image) == 0:
-        return np.broadcast_to(_number(image, voxel.dtype), wanted)
+        return np.broadcast_to(_number(image[()] if isinstance(image, np.ndarray) else image, voxel.dtype), wanted)
     voxels = np.asarray(image)
     if voxels.dtype != voxel.dtype:
         raise ValueError(f"the array holds {voxels.dtype}, the volume {voxel.dtype}; convert it with .astype first")
