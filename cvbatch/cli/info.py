@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cvbatch.cli.output import Output, human_bytes, output_options, point, table, triple
+from cvbatch.cli.output import Output, human_bytes, output_options, point, sharding_words, table, triple
 
 
 @click.command()
@@ -32,8 +32,11 @@ def _print(volume: dict[str, Any]) -> None:
     click.echo()
     rows = [("mip", "size", "offset", "nm a voxel", "chunk", "chunks", "encoding", "voxels take")]
     for scale in volume["scales"]:
-        encoding = scale["encoding"] + (" (sharded)" if scale["sharded"] else "")
+        encoding = scale["encoding"]
         sizes = (triple(scale["size"]), point(scale["voxel_offset"]), triple(scale["resolution"]))
         chunks = (triple(scale["chunk_size"]), str(scale["chunks"]))
         rows.append((str(scale["mip"]), *sizes, *chunks, encoding, human_bytes(scale["voxel_bytes"])))
     click.echo(table(rows))
+    for scale in volume["scales"]:
+        if scale["sharding"] is not None:
+            click.echo(f"mip {scale['mip']} is in {sharding_words(scale['sharding'])}")

@@ -108,3 +108,10 @@ def triple(values: Sequence[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sharding_words(sharding: dict[str, Any]) -> str:
+    """``8 shards of 256 × 256 × 128 voxels: 8 chunks, 64.0 MB of voxels each``."""
+    count = f"{sharding['shards']} shard{'s' if sharding['shards'] != 1 else ''}"
+    shape = f" of {triple(sharding['shape'])} voxels" if sharding["shape"] else ", chunks spread by hash"
+    return f"{count}{shape}: {sharding['chunks']} chunks, {human_bytes(sharding['voxel_bytes'])} of voxels each"

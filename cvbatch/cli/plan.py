@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from cvbatch.cli.output import Output, config_arguments, human_bytes, output_options, point, table, triple
+from cvbatch.cli.output import (
+    Output,
+    config_arguments,
+    human_bytes,
+    output_options,
+    point,
+    sharding_words,
+    table,
+    triple,
+)
 
 
 @click.command()
@@ -43,9 +52,12 @@ def _print(plan: dict[str, Any]) -> None:
     click.echo()
     rows = [("pass", "tasks", "of voxels", "how", "writes chunks")]
     for each in plan["passes"]:
-        chunks = ", ".join(f"{level['key']}: {level['chunks']}" for level in each["levels"])
+        chunks = ", ".join(map(_chunks, each["levels"]))
         rows.append((str(each["number"] + 1), str(each["tasks"]), triple(each["task_shape"]), each["route"], chunks))
     click.echo(table(rows))
+    for scale in destination["scales"]:
+        if scale["sharding"] is not None:
+            click.echo(f"{scale['key']} goes into {sharding_words(scale['sharding'])}")
     worker = plan["worker"]
     click.echo()
     click.echo(
@@ -54,7 +66,16 @@ def _print(plan: dict[str, Any]) -> None:
     )
 
 
+def _chunks(level: dict[str, Any]) -> str:
+    """``4_4_40: 64``, or with the objects that shards save."""
+    chunks, objects = level["chunks"], level["objects"]
+    shards = f" in {objects} shards, {chunks - objects} objects saved" if objects != chunks else ""
+    return f"{level['key']}: {chunks}{shards}"
+
+
 def _row(name: str, scale: dict[str, Any], compress: str) -> tuple[str, ...]:
+    if compress and scale["sharding"] is not None:
+        compress = {"gzip": "gzip", "raw": "none"}[scale["sharding"]["data_encoding"]]
     encoding = f"{scale['encoding']} + {compress}" if compress not in ("", "none") else scale["encoding"]
     sizes = (triple(scale["size"]), point(scale["voxel_offset"]), triple(scale["resolution"]))
     return (name, *sizes, triple(scale["chunk_size"]), encoding)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cvbatch.codecs import ARRAY_CODECS
+from cvbatch.codecs import ARRAY_CODECS, default_compression
 from cvbatch.config.model import Config, EncodingConfig
 from cvbatch.config.origin import Origin
 from cvbatch.errors import (
@@ -16,6 +16,7 @@ from cvbatch.errors import (
     OutOfBoundsError,
     UnsupportedFormatError,
 )
+from cvbatch.formats.precomputed.sharding import ShardingSpec, choose_sharding
 from cvbatch.geometry import Bbox, Vec, coarser_bounds, coarser_resolution
 from cvbatch.metadata import Level, ScaleInfo, VolumeInfo, VoxelType, check_writable
 from cvbatch.metadata.volume import format_resolution
@@ -64,7 +65,7 @@ def make_levels(rules: LevelRules) -> tuple[Level, ...]:
         before = _coarser(rules, before, number)
         levels.append(Level(before, rules.factor))
     for level in levels:
-        _check_encoding(rules, level.scale)
+        check_writable(rules.voxel, level.scale)
     return tuple(levels)
 
 
@@ -117,7 +118,7 @@ def _first(rules: LevelRules, template: ScaleInfo) -> ScaleInfo:
     wanted = replace(template, size=bounds.size(), voxel_offset=bounds.minpt)
     found = _find(rules, wanted.resolution)
     if found is None:
-        return replace(wanted, key=_free_key(rules, wanted))
+        return _sharded(rules, replace(wanted, key=_free_key(rules, wanted)))
     _compare(rules, found)
     if target.extent == "region" and found.bounds != bounds:
         raise DestinationMismatchError(
@@ -141,7 +142,7 @@ def _coarser(rules: LevelRules, before: ScaleInfo, number: int) -> ScaleInfo:
     if found is None:
         made = replace(before, resolution=resolution, size=bounds.size(), voxel_offset=bounds.minpt)
         made = replace(made, sharding=None, chunk_sizes=(before.chunk_size,))
-        return replace(made, key=_free_key(rules, made))
+        return _sharded(rules, replace(made, key=_free_key(rules, made)))
     _compare(rules, found)
     if found.bounds != bounds:
         raise DestinationMismatchError(
@@ -187,14 +188,36 @@ def _compare(rules: LevelRules, found: ScaleInfo) -> None:
                 raise DestinationMismatchError(
                     f"the configuration gives {name} {value!r}, scale {found.key} there has {found.other.get(name)!r}"
                 )
-    if target.sharding == "none" and found.sharding is not None:
+    _compare_sharding(target.sharding, found)
+
+
+def _compare_sharding(wanted: str | dict[str, Any] | None, found: ScaleInfo) -> None:
+    if wanted == "none" and found.sharding is not None:
         raise DestinationMismatchError(f"destination.sharding is none, scale {found.key} there is sharded")
+    if wanted == "auto" and found.sharding is None:
+        raise DestinationMismatchError(f"destination.sharding is auto, scale {found.key} there is not sharded")
+    if isinstance(wanted, dict):
+        there = None if found.sharding is None else ShardingSpec.from_json(found.sharding).to_json()
+        if ShardingSpec.from_json(wanted).to_json() != there:
+            raise DestinationMismatchError(f"destination.sharding is {wanted}, scale {found.key} there has {there}")
 
 
-def _check_encoding(rules: LevelRules, scale: ScaleInfo) -> None:
-    if scale.sharding is not None:
-        raise UnsupportedFormatError(f"scale {scale.key} of the destination is sharded, which this version can't write")
-    check_writable(rules.voxel, scale)
+def _sharded(rules: LevelRules, scale: ScaleInfo) -> ScaleInfo:
+    """A new scale with the sharding that is asked for."""
+    target = rules.config.destination
+    if target is None:  # Mips in place are laid out as the source is.
+        wanted: str | dict[str, Any] | None = "none" if rules.source.sharding is None else "auto"
+    else:
+        wanted = target.sharding
+    if wanted in (None, "none"):
+        return replace(scale, sharding=None)
+    if isinstance(wanted, dict):
+        return replace(scale, sharding=ShardingSpec.from_json(wanted).to_json())
+    compress = (target.compress if target is not None else None) or default_compression(scale.encoding)
+    if compress not in ("gzip", "none"):
+        raise UnsupportedFormatError(f"compress is {compress}; chunks of a sharded volume can have gzip or none")
+    spec = choose_sharding(scale, rules.voxel.nbytes, "gzip" if compress == "gzip" else "raw")
+    return replace(scale, sharding=spec.to_json())
 
 
 def _free_key(rules: LevelRules, scale: ScaleInfo) -> str:

@@ -63,7 +63,7 @@ class DestinationConfig(_Path):
     encoding: EncodingConfig | None = None
     compress: Literal["gzip", "br", "zstd", "xz", "bz2", "none"] | None = None
     compress_level: Annotated[int, Field(strict=True, ge=0)] | None = None
-    sharding: Literal["none"] | None = None
+    sharding: Literal["none", "auto"] | dict[str, Any] | None = None
     extent: Literal["source", "region"] = "source"
     align: Literal["error", "expand", "shrink"] = "error"
     mode: Literal["auto", "create", "update"] = "auto"

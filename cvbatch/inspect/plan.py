@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cvbatch.geometry import Bbox, ChunkGrid
-from cvbatch.inspect.volume import describe_scale
+from cvbatch.inspect.volume import describe_scale, objects_in
 from cvbatch.metadata import ScaleInfo
-from cvbatch.planner import Pass, Plan, route, task_shape, tasks_at_once, worker_bytes
+from cvbatch.planner import Pass, Plan, extents_of, route, tasks_at_once, worker_bytes
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _describe_pass(plan: Plan, each: Pass) -> dict[str, Any]:
     return {
         "number": each.number,
         "tasks": len(each),
-        "task_shape": list(task_shape(each)),
+        "task_shape": list(extents_of(each).task),
         "tasks_at_once": tasks_at_once(plan, each),
         "route": route(plan.job, each).value,
         "levels": [
@@ -55,6 +55,7 @@ def _describe_pass(plan: Plan, each: Pass) -> dict[str, Any]:
                 "box": (box := each.level_box(level, each.grid.bounds)).to_list(),
                 "box_nm": _nanometres(box, level.level.scale),
                 "chunks": _chunks(level.level.scale, box),
+                "objects": objects_in(level.level.scale, box),
             }
             for level in each.levels
         ],

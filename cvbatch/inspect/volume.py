@@ -6,8 +6,9 @@ from typing import Any
 
 from cvbatch.codecs import parameters_of
 from cvbatch.errors import InfoUnavailableError
-from cvbatch.formats.precomputed import read_info
-from cvbatch.geometry import ChunkGrid
+from cvbatch.formats.precomputed import layout_of, read_info
+from cvbatch.formats.precomputed.sharding import ShardingSpec, shards_are_boxes
+from cvbatch.geometry import Bbox, ChunkGrid, ceil_div
 from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.storage import open_store, parse_location
 
@@ -29,7 +30,7 @@ def describe_volume(url: str) -> dict[str, Any]:
 
 
 def describe_scale(scale: ScaleInfo, mip: int, voxel: VoxelType) -> dict[str, Any]:
-    """One mip level. ``voxel_bytes`` is its size uncompressed."""
+    """One mip level. ``voxel_bytes`` is its size uncompressed, ``objects`` the files that it takes if it is full."""
     return {
         "mip": mip,
         "key": scale.key,
@@ -40,6 +41,40 @@ def describe_scale(scale: ScaleInfo, mip: int, voxel: VoxelType) -> dict[str, An
         "encoding": scale.encoding,
         "parameters": parameters_of(scale.encoding, scale.other),
         "sharded": scale.sharding is not None,
+        "sharding": describe_sharding(scale, voxel),
         "chunks": len(ChunkGrid(scale.bounds, scale.chunk_size)),
+        "objects": objects_in(scale, scale.bounds),
         "voxel_bytes": scale.size.product() * voxel.nbytes,
     }
+
+
+def describe_sharding(scale: ScaleInfo, voxel: VoxelType) -> dict[str, Any] | None:
+    """The shards of a scale, None where each chunk is a file of its own.
+
+    ``shards`` is how many there are in a full volume. ``shape`` is the box of one in voxels, None where the chunks of a
+    shard are spread over the volume; ``chunks`` and ``voxel_bytes`` are those of a full one.
+    """
+    if scale.sharding is None:
+        return None
+    spec = ShardingSpec.from_json(scale.sharding)
+    shards = objects_in(scale, scale.bounds)
+    cell = layout_of(scale).write_cell(scale)
+    chunks = ceil_div(cell, scale.chunk_size).product()
+    together = shards_are_boxes(scale)
+    spread = -(-len(ChunkGrid(scale.bounds, scale.chunk_size)) // shards)
+    return {
+        **spec.to_json(),
+        "shards": shards,
+        "shape": list(cell) if together else None,
+        "chunks": chunks if together else spread,
+        "voxel_bytes": (chunks if together else spread) * scale.chunk_size.product() * voxel.nbytes,
+    }
+
+
+def objects_in(scale: ScaleInfo, box: Bbox) -> int:
+    """How many objects hold the chunks of a box: as many as it has chunks, or shards."""
+    cells = ChunkGrid(scale.bounds, layout_of(scale).write_cell(scale))
+    if scale.sharding is None or shards_are_boxes(scale):
+        return cells.index_range(box).volume()
+    chunks = ChunkGrid(scale.bounds, scale.chunk_size).index_range(box).volume()
+    return min(chunks, 1 << ShardingSpec.from_json(scale.sharding).shard_bits)

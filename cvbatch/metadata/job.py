@@ -159,11 +159,15 @@ class Job:
 
 @dataclass(frozen=True)
 class PassSpec:
-    """A pass writes levels [first, stop) in tasks of ``task_shape`` voxels of the level that it reads."""
+    """A pass writes levels [first, stop) in tasks of ``task_shape`` voxels of the level that it reads.
+
+    A task is worked through in blocks of ``block_shape`` voxels, which are what is in memory at a time.
+    """
 
     first: int
     stop: int
     task_shape: Vec
+    block_shape: Vec
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,15 @@ class PlanSpec:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "passes": [{"first": p.first, "stop": p.stop, "task_shape": list(p.task_shape)} for p in self.passes],
+            "passes": [
+                {
+                    "first": p.first,
+                    "stop": p.stop,
+                    "task_shape": list(p.task_shape),
+                    "block_shape": list(p.block_shape),
+                }
+                for p in self.passes
+            ],
             "tasks_per_message": self.tasks_per_message,
             "memory": self.memory,
             "threads": self.threads,
@@ -188,7 +200,9 @@ class PlanSpec:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        passes = tuple(PassSpec(p["first"], p["stop"], Vec(*p["task_shape"])) for p in value["passes"])
+        passes = tuple(
+            PassSpec(p["first"], p["stop"], Vec(*p["task_shape"]), Vec(*p["block_shape"])) for p in value["passes"]
+        )
         return cls(passes, value["tasks_per_message"], value["memory"], value["threads"])
 
 

@@ -54,6 +54,13 @@ class ScaleInfo:
         return Bbox.from_delta(self.voxel_offset, self.size)
 
     @property
+    def shard_compression(self) -> str | None:
+        """What a sharded scale says is around its chunks, ``gzip`` or ``none``; None for one that isn't sharded."""
+        if self.sharding is None:
+            return None
+        return "gzip" if self.sharding.get("data_encoding") == "gzip" else "none"
+
+    @property
     def chunk_size(self) -> Vec:
         """The first of the chunk sizes, which is the one that is read and written."""
         return self.chunk_sizes[0]

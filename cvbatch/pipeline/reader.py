@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,8 +62,16 @@ class ChunkReader:
 
         Raises :class:`EmptyVolumeException` where it may not, :class:`EmptyFileException` for no bytes.
         """
+        return next(self.fetch_group([index], tally))[1]
+
+    def fetch_group(self, indices: Sequence[Vec], tally: Tally) -> Iterator[tuple[Vec, Blob | None]]:
+        """As :meth:`fetch` for chunks that are read in one go, one after the other."""
         with tally.stage("fetch"):
-            blob = self.chunks.read(index)
+            blobs = self.chunks.read_group(indices)
+        for index, blob in zip(indices, blobs, strict=True):
+            yield index, self._checked(index, blob, tally)
+
+    def _checked(self, index: Vec, blob: Blob | None, tally: Tally) -> Blob | None:
         if blob is None:
             if self.absent == ABSENT_IS_ERROR:
                 raise missing_chunk(self.chunks.name(index))

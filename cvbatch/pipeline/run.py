@@ -8,55 +8,82 @@ from functools import cached_property
 
 from cvbatch.codecs.base import Voxels
 from cvbatch.counts import Counts, Tally
-from cvbatch.geometry import Bbox, Vec
+from cvbatch.formats.precomputed import Cell
+from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import Arena, SharedBlock
 from cvbatch.ops import downsample
 from cvbatch.pipeline.pools import Pools, finish_all
 from cvbatch.pipeline.work import PassWork
-from cvbatch.pipeline.writer import ChunkWriter
 from cvbatch.planner import PassLevel, Route, keeps_voxels, slab_bytes
 from cvbatch.storage import Blob
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """A task whose chunks are being fetched. ``block`` holds its voxels; it is None where none are kept."""
+    """A task whose first block is being fetched. ``cells`` take the chunks of each level to the store."""
 
     work: PassWork
-    box: Bbox
-    pools: Pools
-    arena: Arena
-    tally: Tally
-    block: SharedBlock | None
-    fetching: list[Future[None]]
+    blocks: ChunkGrid
+    around: _Surroundings
+    first: _BlockRun
 
     def finish(self) -> Counts:
-        """Wait for the chunks, make the coarser levels, store everything; what was done.
+        """Wait for the chunks, make the coarser levels, store everything, block by block; what was done.
 
         Raises what went wrong first. Nothing of the task runs any more when this returns or raises.
         """
+        self.first.finish()
+        for number in range(1, len(self.blocks)):
+            _start_block(self.work, self.blocks.box(self.blocks.index(number)), self.around).finish()
+        with self.around.tally.stage("store"):
+            for cell in self.around.cells:
+                cell.finish()
+        return self.around.tally.counts()
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What the blocks of a task share."""
+
+    pools: Pools
+    arena: Arena
+    tally: Tally
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class _BlockRun:
+    """A block whose chunks are being fetched. ``block`` holds its voxels; it is None where none are kept."""
+
+    work: PassWork
+    box: Bbox
+    around: _Surroundings
+    block: SharedBlock | None
+    fetching: list[Future[None]]
+
+    def finish(self) -> None:
+        """Wait for the chunks, make the coarser levels, store them all."""
         try:
             finish_all(self.fetching)
             if self.block is not None:
                 self._store_levels(_Slab(self.work, self.box, self.block))
         finally:
-            self.release()
-        return self.tally.counts()
+            self._release()
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Give back the memory, when nothing uses it any more."""
         for future in self.fetching:
             future.exception()
         if self.block is not None:
-            self.arena.give(self.block)
+            self.around.arena.give(self.block)
 
     def _store_levels(self, slab: _Slab) -> None:
         storing: list[Future[None]] = []
         voxels = slab.base
         try:
-            for level, writer in zip(self.work.each.levels, self.work.writers, strict=True):
+            for number, level in enumerate(self.work.each.levels):
                 if level.level.factor != Vec.ones():
-                    with self.tally.stage("downsample"):
+                    with self.around.tally.stage("downsample"):
                         voxels = downsample(
                             voxels,
                             level.level.factor,
@@ -66,18 +93,21 @@ class TaskRun:
                         )
                 elif self.work.route is Route.COPY:
                     continue  # Its chunks went through as they were.
-                storing += self._store(level, writer, voxels)
+                storing += self._store(number, level, voxels)
         finally:
             for future in storing:
                 future.exception()
         finish_all(storing)
 
-    def _store(self, level: PassLevel, writer: ChunkWriter, voxels: Voxels) -> list[Future[None]]:
+    def _store(self, number: int, level: PassLevel, voxels: Voxels) -> list[Future[None]]:
         """Cut a level into chunks, and encode and store each of them."""
+        writer, cell, tally = self.work.writers[number], self.around.cells[number], self.around.tally
         made = self.work.each.level_box(level, self.box)
         grid = writer.chunks.grid
         return [
-            self.pools.store.submit(writer.write, index, voxels[(grid.box(index) - made.minpt).to_slices()], self.tally)
+            self.around.pools.store.submit(
+                writer.write, cell, index, voxels[(grid.box(index) - made.minpt).to_slices()], tally
+            )
             for index in grid.indices(made)
         ]
 
@@ -106,19 +136,29 @@ class _Slab:
 def start_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> TaskRun:
     """Begin to fetch what task ``index`` of the pass reads, and return while that goes on.
 
-    Without coarser levels and without a change of grid nothing is kept: each chunk goes its own way.
+    Without coarser levels and without a change of grid nothing is kept: each chunk goes its own way, and the task is
+    one block.
     """
     box = work.each.box(index)
-    tally = Tally()
+    cells = tuple(
+        writer.chunks.cell(work.each.level_box(level, box))
+        for level, writer in zip(work.each.levels, work.writers, strict=True)
+    )
+    around = _Surroundings(pools, arena, Tally(), cells)
+    blocks = work.each.blocks(box) if keeps_voxels(work.route, work.each) else ChunkGrid(box, box.size())
+    return TaskRun(work, blocks, around, _start_block(work, blocks.box(Vec.zeros()), around))
+
+
+def _start_block(work: PassWork, box: Bbox, around: _Surroundings) -> _BlockRun:
+    """Begin to fetch what a block reads."""
     read_box = box - work.shift
-    indices = list(work.reader.chunks.grid.indices(read_box))
     keep = keeps_voxels(work.route, work.each)
-    block = arena.take(slab_bytes(work.plan.job, work.each.levels, box.size())) if keep else None
+    block = around.arena.take(slab_bytes(work.plan.job, work.each.levels, box.size())) if keep else None
     base = _Slab(work, box, block).base if block else None
-    step = _Step(work, read_box, base, tally)
-    does = {Route.BUILD: step.paint, Route.RECODE: step.recode, Route.COPY: step.copy}[work.route]
-    fetching = [pools.fetch.submit(does, chunk) for chunk in indices]
-    return TaskRun(work, box, pools, arena, tally, block, fetching)
+    step = _Step(work, read_box, base, around)
+    chunks = work.reader.chunks
+    fetching = [around.pools.fetch.submit(step.do, group) for group in chunks.groups(chunks.grid.indices(read_box))]
+    return _BlockRun(work, box, around, block, fetching)
 
 
 @dataclass(frozen=True)
@@ -128,36 +168,46 @@ class _Step:
     work: PassWork
     box: Bbox
     base: Voxels | None
-    tally: Tally
+    around: _Surroundings
 
-    def paint(self, index: Vec) -> None:
-        """Decode into the task's voxels."""
-        self._paint(index, self.work.reader.fetch(index, self.tally))
+    @property
+    def tally(self) -> Tally:
+        return self.around.tally
 
-    def recode(self, index: Vec) -> None:
+    @property
+    def cell(self) -> Cell:
+        """Where the chunks of the first level go."""
+        return self.around.cells[0]
+
+    def do(self, group: list[Vec]) -> None:
+        """Fetch chunks that are read in one go, and do what the route says with each."""
+        does = {Route.BUILD: self._paint, Route.RECODE: self._recode, Route.COPY: self._copy}[self.work.route]
+        for index, blob in self.work.reader.fetch_group(group, self.tally):
+            does(index, blob)
+
+    def _recode(self, index: Vec, blob: Blob | None) -> None:
         """Decode and encode the one chunk."""
         reader, (writer, *_) = self.work.reader, self.work.writers
-        blob = reader.fetch(index, self.tally)
         voxels = reader.empty(index) if blob is None else reader.decode(index, blob, self.tally)
-        writer.write(self._target(index), voxels, self.tally)
+        writer.write(self.cell, self._target(index), voxels, self.tally)
 
-    def copy(self, index: Vec) -> None:
+    def _copy(self, index: Vec, blob: Blob | None) -> None:
         """Pass the bytes through, with other compression where it has to change."""
         reader, (writer, *_) = self.work.reader, self.work.writers
-        blob = reader.fetch(index, self.tally)
         if blob is None:
-            writer.write(self._target(index), reader.empty(index), self.tally)
-        elif self.work.plan.job.compress.accepts(blob.encoding, writer.compression.encoding):
+            writer.write(self.cell, self._target(index), reader.empty(index), self.tally)
+        elif self.work.accepts(blob.encoding):
             reader.check_whole(index, blob)
             self.tally.add(chunks_copied=1)
-            writer.put(self._target(index), blob, self.tally)
+            writer.put(self.cell, self._target(index), blob, self.tally)
         else:
             changed = writer.recompress(reader.unpack(index, blob), self.tally)
-            writer.put(self._target(index), changed, self.tally)
+            writer.put(self.cell, self._target(index), changed, self.tally)
         if self.base is not None:
             self._paint(index, blob)
 
     def _paint(self, index: Vec, blob: Blob | None) -> None:
+        """Decode into the block's voxels."""
         assert self.base is not None
         self.work.reader.paint(index, blob, self.base, self.box, self.tally)
 

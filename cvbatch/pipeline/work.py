@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvbatch.codecs import array_codec, byte_codec
+from cvbatch.codecs import ByteCodec, array_codec, byte_codec
 from cvbatch.formats.precomputed import open_chunks
 from cvbatch.geometry import Vec
 from cvbatch.metadata import Job, ScaleInfo
@@ -30,6 +30,13 @@ class PassWork:
     writers: tuple[ChunkWriter, ...]
     kernel: Kernel
     shift: Vec
+
+    def accepts(self, encoding: str) -> bool:
+        """Whether chunks that are copied may keep the compression that they have."""
+        wanted = self.writers[0].compression.encoding
+        if self.each.levels[0].level.scale.sharding is not None:
+            return encoding == wanted
+        return self.plan.job.compress.accepts(encoding, wanted)
 
 
 def open_pass(plan: Plan, number: int, recorder: Recorder) -> PassWork:
@@ -58,11 +65,18 @@ def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> Chu
     return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background, recorder)
 
 
+def _compression(job: Job, scale: ScaleInfo) -> ByteCodec:
+    """What is put around the chunks of a scale; of a sharded one its own specification says it."""
+    name = scale.shard_compression or job.compress.name
+    level = job.compress.level if name == job.compress.name else None
+    return byte_codec(name, level, job.voxel.layer_type, scale.encoding)
+
+
 def _writer(job: Job, scale: ScaleInfo, destination: Store) -> ChunkWriter:
     return ChunkWriter(
         open_chunks(destination, scale),
         array_codec(scale.encoding, scale.other),
-        byte_codec(job.compress.name, job.compress.level, job.voxel.layer_type, scale.encoding),
+        _compression(job, scale),
         job.background,
         job.delete_background,
     )

@@ -10,7 +10,7 @@ from cvbatch.codecs import ArrayCodec, ByteCodec
 from cvbatch.codecs.base import Buffer, Voxels
 from cvbatch.counts import Tally
 from cvbatch.errors import EncodingError
-from cvbatch.formats.precomputed import ChunkStore
+from cvbatch.formats.precomputed import Cell, ChunkStore
 from cvbatch.geometry import Vec
 from cvbatch.storage import Blob
 
@@ -25,17 +25,19 @@ class ChunkWriter:
     background: float = 0
     delete_background: bool = False
 
-    def write(self, index: Vec, voxels: Voxels, tally: Tally) -> None:
-        """Encode and store (x, y, z, channel) with any strides. Errors name the chunk."""
+    def write(self, cell: Cell, index: Vec, voxels: Voxels, tally: Tally) -> None:
+        """Encode (x, y, z, channel) with any strides, and store it in a cell of the scale. Errors name the chunk."""
         with tally.stage("encode"):
             if self.delete_background and not np.any(voxels != voxels.dtype.type(self.background)):
                 blob = None
             else:
                 blob = self._encode(index, voxels)
         if blob is None:
-            self.remove(index, tally)
+            with tally.stage("store"):
+                cell.delete(index)
+            tally.add(chunks_deleted=1)
         else:
-            self.put(index, blob, tally)
+            self.put(cell, index, blob, tally)
 
     def _encode(self, index: Vec, voxels: Voxels) -> Blob:
         try:
@@ -48,14 +50,9 @@ class ChunkWriter:
         with tally.stage("encode"):
             return Blob(self.compression.compress(data), self.compression.encoding)
 
-    def put(self, index: Vec, blob: Blob, tally: Tally) -> None:
+    @staticmethod
+    def put(cell: Cell, index: Vec, blob: Blob, tally: Tally) -> None:
         """Store encoded bytes."""
         with tally.stage("store"):
-            self.chunks.write(index, blob)
+            cell.write(index, blob)
         tally.add(chunks_written=1, bytes_written=len(blob.data))
-
-    def remove(self, index: Vec, tally: Tally) -> None:
-        """See to it that the chunk is not there."""
-        with tally.stage("store"):
-            self.chunks.delete(index)
-        tally.add(chunks_deleted=1)

@@ -3,12 +3,21 @@
 from cvbatch.planner.align import aligned_region, write_unit
 from cvbatch.planner.check import check_plan
 from cvbatch.planner.cut import Crew, cut
-from cvbatch.planner.memory import projected_bytes, slab_bytes, slab_shape, task_shape, tasks_at_once, worker_bytes
+from cvbatch.planner.memory import (
+    Extents,
+    extents_of,
+    projected_bytes,
+    slab_bytes,
+    slab_shape,
+    tasks_at_once,
+    worker_bytes,
+)
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
 from cvbatch.planner.route import Route, keeps_voxels, route
 
 __all__ = [
     "Crew",
+    "Extents",
     "Pass",
     "PassLevel",
     "Plan",
@@ -17,12 +26,12 @@ __all__ = [
     "base_scale",
     "check_plan",
     "cut",
+    "extents_of",
     "keeps_voxels",
     "projected_bytes",
     "route",
     "slab_bytes",
     "slab_shape",
-    "task_shape",
     "tasks_at_once",
     "worker_bytes",
     "write_unit",

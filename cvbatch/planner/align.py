@@ -15,6 +15,11 @@ def write_unit(levels: tuple[PassLevel, ...]) -> Vec:
     return reduce(Vec.lcm, [level.write_cell * level.factor for level in levels], Vec.ones())
 
 
+def chunk_unit(levels: tuple[PassLevel, ...]) -> Vec:
+    """The smallest box of base voxels that is made of whole chunks at every level: what can be encoded at a time."""
+    return reduce(Vec.lcm, [level.level.scale.chunk_size * level.factor for level in levels], Vec.ones())
+
+
 def region_grid(job: Job) -> ChunkGrid:
     """The level that is read first, cut into boxes that are whole write cells at every level of the job."""
     return ChunkGrid(base_bounds(job, 0), write_unit(pass_levels(job, 0, len(job.levels))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cvbatch.geometry import Bbox, ChunkGrid
-from cvbatch.planner.memory import projected_bytes
+from cvbatch.planner.memory import extents_of, projected_bytes
 from cvbatch.planner.plan import Pass, Plan
 
 
@@ -25,6 +25,12 @@ def check_plan(plan: Plan) -> None:
             for part in parts:
                 if not cells.is_aligned(part):
                     raise AssertionError(f"{part} of level {level.number} is not made of whole write cells")
+            chunks = ChunkGrid(level.level.scale.bounds, level.level.scale.chunk_size)
+            for box in boxes:
+                blocks = each.blocks(box)
+                for index in blocks.indices(box):
+                    if not chunks.is_aligned(each.level_box(level, blocks.box(index))):
+                        raise AssertionError(f"block {blocks.box(index)} is not made of whole chunks of {level.number}")
         _check_memory(plan, each)
         region = each.level_box(each.levels[-1], region)
 
@@ -45,7 +51,6 @@ def _check_tiling(whole: Bbox, parts: list[Bbox], name: str) -> None:
 
 
 def _check_memory(plan: Plan, each: Pass) -> None:
-    shape = each.grid.cell.minimum(each.grid.bounds.size())
-    need = projected_bytes(plan.job, each.levels, shape, plan.spec.threads, 1)
+    need = projected_bytes(plan.job, each.levels, extents_of(each), plan.spec.threads, 1)
     if need > plan.spec.memory:
         raise AssertionError(f"pass {each.number} needs {need} bytes of {plan.spec.memory}")

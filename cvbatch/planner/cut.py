@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from cvbatch.errors import MemoryBudgetError
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata import Job, PassSpec, PlanSpec
-from cvbatch.planner.align import write_unit
-from cvbatch.planner.memory import projected_bytes, slab_bytes
+from cvbatch.planner.align import chunk_unit, write_unit
+from cvbatch.planner.memory import Extents, projected_bytes, slab_bytes
 from cvbatch.planner.plan import PassLevel, base_scale, make_pass, pass_levels
 
 # Growing a task beyond this gains nothing, and costs balance between workers and work lost at a kill.
@@ -54,11 +54,12 @@ def _next_pass(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
     least_tasks = LEAST_TASKS_A_PROCESS * crew.processes
     for stop in range(len(job.levels), first, -1):
         levels = pass_levels(job, first, stop)
-        unit = write_unit(levels)
-        fits = _projected(job, levels, unit, region, crew, tasks_at_once=1) <= crew.memory
+        least = _least(levels)
+        fits = _projected(job, levels, least, region, crew, tasks_at_once=1) <= crew.memory
         possible = len(ChunkGrid(region, write_unit(levels[:1])))
-        if fits and len(ChunkGrid(region, unit)) >= min(least_tasks, possible):
-            return PassSpec(first, stop, _task_shape(job, levels, region, crew))
+        if fits and len(ChunkGrid(region, least.task)) >= min(least_tasks, possible):
+            extents = _extents(job, levels, region, crew)
+            return PassSpec(first, stop, extents.task, extents.block)
     raise MemoryBudgetError(
         f"workers.memory is {crew.memory:,} bytes; the largest of the smallest tasks possible needs "
         f"{least_memory(job, crew):,}. Give at least that, fewer workers.threads than {crew.threads}, or smaller chunks"
@@ -70,32 +71,54 @@ def least_memory(job: Job, crew: Crew) -> int:
     region, least = job.region, 0
     for number in range(len(job.levels)):
         levels = pass_levels(job, number, number + 1)
-        least = max(least, _projected(job, levels, write_unit(levels), region, crew, tasks_at_once=1))
-        region = make_pass(job, number, PassSpec(number, number + 1, Vec.ones()), region).level_box(levels[0], region)
+        least = max(least, _projected(job, levels, _least(levels), region, crew, tasks_at_once=1))
+        spec = PassSpec(number, number + 1, Vec.ones(), Vec.ones())
+        region = make_pass(job, number, spec, region).level_box(levels[0], region)
     return least
 
 
+def _least(levels: tuple[PassLevel, ...]) -> Extents:
+    """The smallest task, and its smallest block."""
+    return Extents(write_unit(levels), chunk_unit(levels))
+
+
 def _projected(
-    job: Job, levels: tuple[PassLevel, ...], shape: Vec, region: Bbox, crew: Crew, *, tasks_at_once: int
+    job: Job, levels: tuple[PassLevel, ...], extents: Extents, region: Bbox, crew: Crew, *, tasks_at_once: int
 ) -> int:
-    return projected_bytes(job, levels, shape.minimum(region.size()), crew.threads, tasks_at_once)
+    task = extents.task.minimum(region.size())
+    return projected_bytes(job, levels, Extents(task, extents.block.minimum(task)), crew.threads, tasks_at_once)
 
 
-def _task_shape(job: Job, levels: tuple[PassLevel, ...], region: Bbox, crew: Crew) -> Vec:
-    """The write unit, grown along its shortest side while that is worth it and fits."""
-    enough_tasks = ENOUGH_TASKS_A_PROCESS * crew.processes
+def _extents(job: Job, levels: tuple[PassLevel, ...], region: Bbox, crew: Crew) -> Extents:
+    """The block is the chunk unit, grown while that is worth it and fits; the task is as large, or one write unit.
 
-    def worthwhile(shape: Vec) -> bool:
+    Where chunks are written on their own, both are the same. Shards are larger than what should be in memory.
+    """
+    least = _least(levels)
+    alone = least.task == least.block
+    most = region.size() if alone else least.task.minimum(region.size())
+
+    def worthwhile(block: Vec) -> bool:
+        extents = Extents(block if alone else least.task, block)
         return (
-            slab_bytes(job, levels, shape.minimum(region.size())) <= ENOUGH_BYTES
-            and _projected(job, levels, shape, region, crew, tasks_at_once=2) <= crew.memory
+            slab_bytes(job, levels, block.minimum(most)) <= ENOUGH_BYTES
+            and _projected(job, levels, extents, region, crew, tasks_at_once=2 if alone else 1) <= crew.memory
         )
 
-    shape = step = _whole_source_chunks(job, levels, region, worthwhile)
+    def leaves_enough_tasks(block: Vec) -> bool:
+        return not alone or len(ChunkGrid(region, block)) >= ENOUGH_TASKS_A_PROCESS * crew.processes
+
+    block = _whole_source_chunks(job, levels, region, worthwhile)
+    block = _grown(block, most, lambda block: worthwhile(block) and leaves_enough_tasks(block))
+    return Extents(block if alone else least.task, block)
+
+
+def _grown(step: Vec, most: Vec, worthwhile: Callable[[Vec], bool]) -> Vec:
+    """The largest worthwhile multiple of ``step`` that is met by growing the shortest side."""
+    shape = step
     while True:
         grown = [shape + step * axis for axis in (Vec(1, 0, 0), Vec(0, 1, 0), Vec(0, 0, 1))]
-        useful = [s for s, n, most in zip(grown, shape, region.size(), strict=True) if n < most]
-        useful = [s for s in useful if worthwhile(s) and len(ChunkGrid(region, s)) >= enough_tasks]
+        useful = [s for s, n, limit in zip(grown, shape, most, strict=True) if n < limit and worthwhile(s)]
         if not useful:
             return shape
         shape = min(useful, key=max)
@@ -104,8 +127,8 @@ def _task_shape(job: Job, levels: tuple[PassLevel, ...], region: Bbox, crew: Cre
 def _whole_source_chunks(
     job: Job, levels: tuple[PassLevel, ...], region: Bbox, worthwhile: Callable[[Vec], bool]
 ) -> Vec:
-    """The write unit, or the multiple of it that no chunk of the source straddles, if that is worthwhile."""
-    unit = write_unit(levels)
+    """The chunk unit, or the multiple of it that no chunk of the source straddles, if that is worthwhile."""
+    unit = chunk_unit(levels)
     scale = base_scale(job, levels[0].number)
     begins = scale.voxel_offset + (job.translate if levels[0].number == 0 else 0)
     whole = unit.lcm(scale.chunk_size)

@@ -29,13 +29,14 @@ class Pass:
     """One walk over the region: reads the base level, writes one or more coarser ones.
 
     ``base`` are the bounds of the level that is read, ``grid`` the region cut into tasks; both in voxels
-    of that level, in the destination's coordinates.
+    of that level, in the destination's coordinates. ``block`` is what of a task is in memory at a time.
     """
 
     number: int
     base: Bbox
     levels: tuple[PassLevel, ...]
     grid: ChunkGrid
+    block: Vec
 
     def __len__(self) -> int:
         return len(self.grid)
@@ -43,6 +44,10 @@ class Pass:
     def box(self, index: int) -> Bbox:
         """What a task reads, in voxels of the base level."""
         return self.grid.box(self.grid.index(index))
+
+    def blocks(self, box: Bbox) -> ChunkGrid:
+        """The box of a task, cut into its blocks."""
+        return ChunkGrid(box, self.block)
 
     def level_box(self, level: PassLevel, box: Bbox) -> Bbox:
         """The voxels of ``level`` that are made from ``box`` of the base level."""
@@ -121,4 +126,5 @@ def make_pass(job: Job, number: int, spec: PassSpec, region: Bbox) -> Pass:
         base_bounds(job, spec.first),
         pass_levels(job, spec.first, spec.stop),
         ChunkGrid(region, spec.task_shape),
+        spec.block_shape,
     )

@@ -60,7 +60,8 @@ def _write(place: Location, voxel: VoxelType, voxels: Voxels) -> None:
     store, scale, tally = open_store(place), info.scales[0], Tally()
     compression = byte_codec("gzip", None, voxel.layer_type, scale.encoding)
     writer = ChunkWriter(open_chunks(store, scale), array_codec(scale.encoding, {}), compression)
-    grid = writer.chunks.grid
+    grid, cell = writer.chunks.grid, writer.chunks.cell(scale.bounds)
     for index in grid.indices(scale.bounds):
-        writer.write(index, voxels[grid.box(index).to_slices()], tally)
+        writer.write(cell, index, voxels[grid.box(index).to_slices()], tally)
+    cell.finish()
     write_info(store, info)

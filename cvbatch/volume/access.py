@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from cvbatch.codecs import array_codec, byte_codec
-from cvbatch.formats.precomputed import ChunkStore, open_chunks
+from cvbatch.formats.precomputed import ChunkStore, layout_of, open_chunks
 from cvbatch.geometry import ChunkGrid
 from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.metadata.job import scale_from_json, scale_to_json
 from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter, Recorder
 from cvbatch.storage import Store, open_store, parse_location
 from cvbatch.volume.cache import CachedStore, CacheSettings
-from cvbatch.volume.lru import Lru, LruChunks
+from cvbatch.volume.lru import ChunkLru, LruChunks
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Access:
         return ChunkGrid(self.scale.bounds, self.scale.chunk_size)
 
     @property
+    def cells(self) -> ChunkGrid:
+        """The scale cut into what can be written on its own: chunks, or shards."""
+        return ChunkGrid(self.scale.bounds, layout_of(self.scale).write_cell(self.scale))
+
+    @property
     def shareable(self) -> bool:
         """Whether other processes see the same volume."""
         return parse_location(self.url).protocol != "mem"
@@ -59,7 +64,7 @@ class Access:
     def chunks(self) -> ChunkStore:
         return open_chunks(self.store(), self.scale)
 
-    def reader(self, recorder: Recorder | None = None, lru: Lru | None = None) -> ChunkReader:
+    def reader(self, recorder: Recorder | None = None, lru: ChunkLru | None = None) -> ChunkReader:
         """Reads the scale; chunks that are in ``lru`` from there."""
         chunks = self.chunks()
         if lru is not None and lru.size > 0:

@@ -9,11 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from cvbatch.errors import UnsupportedFormatError
-from cvbatch.formats.precomputed import add_processing
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
 from cvbatch.memory import FILE, SEGMENT
 from cvbatch.metadata.volume import format_resolution
-from cvbatch.storage import open_store, parse_location
+from cvbatch.storage import parse_location
 from cvbatch.version import __version__
 from cvbatch.volume.arrays import volume_of_array
 from cvbatch.volume.cache import CacheSettings, cache_folder
@@ -22,14 +21,13 @@ from cvbatch.volume.context import Context
 from cvbatch.volume.cutout import VolumeCutout
 from cvbatch.volume.image import ImageSource, NamedBox
 from cvbatch.volume.labels import mask_of, only, renumbered
-from cvbatch.volume.lru import Lru
+from cvbatch.volume.lru import ChunkLru
 from cvbatch.volume.metadata import Document, Metadata, Provenance, voxel_at
 from cvbatch.volume.options import Compress, Options
-from cvbatch.volume.pool import perform
-from cvbatch.volume.progress import is_interactive, progress_bar
+from cvbatch.volume.progress import is_interactive
 from cvbatch.volume.scales import create_info, with_block_size
 from cvbatch.volume.selection import Key, as_box
-from cvbatch.volume.transfer import Changes, transfer
+from cvbatch.volume.transfer import Changes
 
 Mip = int | Sequence[float] | None
 
@@ -177,7 +175,7 @@ class CloudVolume:
             meta.provenance = Provenance.of(provenance)
         folder = cache_folder(meta.location, cache if isinstance(cache, str) and cache else None)
         settings = CacheSettings(folder, compress_cache, cache_locking, cache_max_bytes)
-        self._open(Context(meta, options, meta.to_mip(mip), Lru(lru_bytes), settings, bool(cache)))
+        self._open(Context(meta, options, meta.to_mip(mip), ChunkLru(lru_bytes), settings, bool(cache)))
 
     def _open(self, context: Context) -> None:
         self._context = context
@@ -597,31 +595,25 @@ class CloudVolume:
         self,
         cloudpath: str,
         bbox: Key,
-        mip: Mip = None,
         block_size: int | None = None,
         compress: Compress = True,
-        compress_level: int | None = None,
         encoding: str | None = None,
         sharded: bool | None = None,
+        mip: Mip = None,
+        compress_level: int | None = None,
     ) -> CloudVolume:
         """Bring a box to another volume, chunk by chunk; that volume.
 
         One that is not there is made, with all of this ``info`` and, if given, another ``encoding``. Bytes are
-        copied where nothing changes. ``compress`` True or None keeps the compression that there is. ``block_size`` is
-        accepted and needless: memory is bounded by itself. The box grows to whole chunks. Raises
+        copied where nothing changes. ``compress`` True or None keeps the compression that there is. ``sharded`` True
+        puts the chunks of a new volume into shards, False into files of their own, None as they are here.
+        ``block_size`` is accepted and needless: memory is bounded by itself. The box grows to whole chunks. Raises
         :class:`~cvbatch.errors.DestinationMismatchError` and :class:`~cvbatch.errors.AlignmentError` for a volume
         that is there and does not fit.
         """
-        if sharded:
-            raise UnsupportedFormatError("sharded volumes can't be written by this version")
-        mip, target = self._context.to_mip(mip), parse_location(cloudpath)
-        box = as_box(bbox, self._context.extent(mip))
-        tasks = transfer(self._context, target, box, mip, Changes(encoding, compress, compress_level))
-        with progress_bar(self.progress, "Transferring", len(tasks)) as tick:
-            perform(tasks, self.parallel if tasks.shareable else 1, tick)
-        method = {"task": "transfer_to", "job": tasks.plan.job.id, "version": __version__, "mip": mip}
-        add_processing(open_store(target), {"method": method}, self.cloudpath)
-        return CloudVolume(target.url, mip=self.meta.resolution(mip), progress=self.progress, parallel=self.parallel)
+        mip = self._context.to_mip(mip)
+        url = self.image.transfer(cloudpath, bbox, mip, Changes(encoding, compress, compress_level, sharded))
+        return CloudVolume(url, mip=self.meta.resolution(mip), progress=self.progress, parallel=self.parallel)
 
     # Shared memory and files
 
@@ -700,7 +692,7 @@ class CloudVolume:
     def __setstate__(self, state: Document) -> None:
         meta = Metadata(parse_location(state["path"]), state["info"], 0)
         meta.readonly = state["readonly"]
-        self._open(Context(meta, state["options"], state["mip"], Lru(state["lru_bytes"]), *state["cache"]))
+        self._open(Context(meta, state["options"], state["mip"], ChunkLru(state["lru_bytes"]), *state["cache"]))
         self.image.shared_memory_id = state["shared_memory_id"]
 
     def __repr__(self) -> str:

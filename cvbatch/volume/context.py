@@ -9,7 +9,7 @@ from typing import Any
 from cvbatch.geometry import Vec
 from cvbatch.volume.access import Access
 from cvbatch.volume.cache import CacheSettings
-from cvbatch.volume.lru import Lru
+from cvbatch.volume.lru import ChunkLru
 from cvbatch.volume.metadata import Metadata
 from cvbatch.volume.options import Options, compression_name
 from cvbatch.volume.selection import Extent
@@ -22,7 +22,7 @@ class Context:
     meta: Metadata
     options: Options
     mip: int
-    lru: Lru
+    lru: ChunkLru
     cache: CacheSettings
     cache_enabled: bool
 
@@ -38,7 +38,7 @@ class Context:
         """How the scale of a mip is read and written with these options."""
         info, options = self.meta.parsed(), self.options
         scale = info.scale(mip)
-        compress = compression_name(options.compress, scale.encoding)
+        compress = scale.shard_compression or compression_name(options.compress, scale.encoding)
         return Access(
             self.meta.location.url,
             info.voxel,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,10 +13,14 @@ import numpy as np
 from cvbatch.codecs.base import Voxels
 from cvbatch.counts import Tally
 from cvbatch.errors import AlignmentError, OutOfBoundsError
+from cvbatch.formats.precomputed import add_processing
+from cvbatch.formats.precomputed.sharding import TARGET_BYTES, choose_sharding
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import FILE, SEGMENT, NamedArray, SharedBlock, unlink_segment
 from cvbatch.memory.segment import segment_name
 from cvbatch.pipeline import missing_chunk
+from cvbatch.storage import open_store, parse_location
+from cvbatch.version import __version__
 from cvbatch.volume.access import Access
 from cvbatch.volume.canvas import Canvas
 from cvbatch.volume.context import Context
@@ -25,6 +29,8 @@ from cvbatch.volume.handout import do_all
 from cvbatch.volume.pool import perform
 from cvbatch.volume.progress import progress_bar
 from cvbatch.volume.selection import Key, as_box, select
+from cvbatch.volume.shards import Shards
+from cvbatch.volume.transfer import Changes, transfer
 from cvbatch.volume.upload import check_image, cropped
 from cvbatch.volume.work import ReadChunks, Work, WriteChunks
 
@@ -207,6 +213,49 @@ class ImageSource:
         """Whether the chunks of a mip share files."""
         return self._context.meta.scale(self._context.to_mip(mip)).get("sharding") is not None
 
+    def _shards(self, mip: Mip, spec: Mapping[str, Any] | None = None) -> Shards:
+        return Shards.of(self._context.access(self._context.to_mip(mip)), spec)
+
+    def shard_shape(self, mip: Mip = None) -> Vec:
+        """Voxels of a shard along x, y, z: the box that is written at once. ValueError if there are no shards."""
+        return self._shards(mip).shape
+
+    def shard_filename(self, bbox: Key, mip: Mip = None) -> str:
+        """The name of the shard that has a box's chunks."""
+        return self._shards(mip).filename(self._box(bbox, mip))
+
+    def morton_codes(
+        self, bbox: Key, mip: Mip = None, same_shard: bool = True, require_aligned: bool = True
+    ) -> tuple[list[Vec], np.ndarray[Any, Any]]:
+        """The grid positions and Morton codes of a box's chunks.
+
+        Raises :class:`~cvbatch.errors.AlignmentError` for a box that cuts chunks or reaches into several shards,
+        unless that is allowed.
+        """
+        return self._shards(mip).codes(self._box(bbox, mip), same_shard, require_aligned)
+
+    def make_shard(
+        self, img_or_dict: Any, bbox: Key, mip: Mip = None, spec: Mapping[str, Any] | None = None
+    ) -> tuple[str, bytes]:
+        """A shard's name and bytes, from its voxels or ``{Morton code: encoded chunk}``. Nothing is written."""
+        return self._shards(mip, spec).make(img_or_dict, self._box(bbox, mip))
+
+    def to_sharded(
+        self, mip: Mip = None, uncompressed_shard_bytesize: int = TARGET_BYTES, data_encoding: str = "gzip"
+    ) -> None:
+        """Describe shards of about so many bytes of voxels in ``info``. Not committed, and no chunk is moved."""
+        mip = self._context.to_mip(mip)
+        access = self._context.access(mip)
+        spec = choose_sharding(access.scale, access.voxel.nbytes, data_encoding, uncompressed_shard_bytesize)
+        self._context.meta.scale(mip)["sharding"] = spec.to_json()
+
+    def to_unsharded(self, mip: Mip = None) -> None:
+        """Describe chunks in files of their own in ``info``. Not committed, and no chunk is moved."""
+        self._context.meta.scale(self._context.to_mip(mip)).pop("sharding", None)
+
+    def _box(self, bbox: Key, mip: Mip) -> Bbox:
+        return as_box(bbox, self._context.extent(self._context.to_mip(mip)))
+
     def grid_size(self, mip: Mip = None) -> Vec:
         """Chunks along x, y and z."""
         return self._context.access(self._context.to_mip(mip)).grid.shape
@@ -259,13 +308,15 @@ class ImageSource:
                 f"{box} leaves the volume, which is {access.grid.bounds}; outside of it nothing can be written. "
                 "autocrop=True writes what is inside"
             )
-        if access.grid.is_aligned(box) or self._context.options.non_aligned_writes:
+        cells = access.cells
+        if cells.is_aligned(box) or self._context.options.non_aligned_writes:
             return
-        smaller, larger = access.grid.shrink(box), access.grid.expand(box)
+        smaller, larger = cells.shrink(box), cells.expand(box)
+        what = "chunks" if access.scale.sharding is None else "shards"
         raise AlignmentError(
-            f"{box} is not made of whole chunks of {access.grid.cell}, counted from {access.grid.bounds.minpt}. "
+            f"{box} is not made of whole {what} of {cells.cell}, counted from {cells.bounds.minpt}. "
             f"The nearest that are: {larger}" + ("" if smaller.empty() else f" and {smaller}") + ". "
-            "non_aligned_writes=True reads, changes and writes the chunks at its edge; no other program may write "
+            f"non_aligned_writes=True reads, changes and writes the {what} at its edge; no other program may write "
             "them at the same time"
         )
 
@@ -281,6 +332,20 @@ class ImageSource:
         for index in access.grid.indices(box):
             if not box.contains_bbox(access.grid.box(index)) and not chunks.exists(index):
                 raise missing_chunk(chunks.name(index))
+
+    def transfer(self, cloudpath: str, bbox: Key, mip: Mip, changes: Changes) -> str:
+        """Bring a box to another volume; its URL. See :meth:`~cvbatch.CloudVolume.transfer_to`."""
+        mip, target = self._context.to_mip(mip), parse_location(cloudpath)
+        tasks = transfer(self._context, target, as_box(bbox, self._context.extent(mip)), mip, changes)
+        self._perform(tasks, self._processes(None), "Transferring")
+        method = {"task": "transfer_to", "job": tasks.plan.job.id, "version": __version__, "mip": mip}
+        add_processing(open_store(target), {"method": method}, self._context.meta.location.url)
+        return target.url
+
+    def transfer_to(self, cloudpath: str, bbox: Key, mip: Mip = None, **changes: Any) -> None:
+        """Bring a box to another volume, with the arguments of :meth:`~cvbatch.CloudVolume.transfer_to`."""
+        changes.pop("block_size", None)
+        self.transfer(cloudpath, bbox, mip, Changes(**changes))
 
     def _forget(self, access: Access, box: Bbox) -> None:
         """Drop chunks that have changed from memory."""
@@ -299,17 +364,22 @@ class ImageSource:
             raise OutOfBoundsError(
                 f"{box} leaves the volume, which is {access.grid.bounds}; there is nothing to delete"
             )
-        if not access.grid.is_aligned(box):
+        cells = access.cells
+        if not cells.is_aligned(box):
             raise AlignmentError(
-                f"{box} is not made of whole chunks, which alone can be deleted; the nearest box is "
-                f"{access.grid.expand(box)}"
+                f"{box} is not made of whole {'chunks' if access.scale.sharding is None else 'shards'}, which alone "
+                f"can be deleted; the nearest box is {cells.expand(box)}"
             )
-        chunks, indices = access.chunks(), list(access.grid.indices(box))
+        chunks, parts = access.chunks(), list(cells.indices(box))
 
         def remove(number: int) -> None:
-            chunks.delete(indices[number])
+            part = cells.box(parts[number])
+            cell = chunks.cell(part)
+            for index in access.grid.indices(part):
+                cell.delete(index)
+            cell.finish()
 
-        do_all(remove, len(indices), access.threads)
+        do_all(remove, len(parts), access.threads)
         self._forget(access, box)
 
     # Shared memory and files

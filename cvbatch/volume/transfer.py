@@ -11,9 +11,21 @@ from cvbatch.errors import (
     OutOfBoundsError,
     ScaleUnavailableError,
 )
-from cvbatch.formats.precomputed import parse_info, read_info_document, write_document
+from cvbatch.formats.precomputed import layout_of, parse_info, read_info_document, write_document
+from cvbatch.formats.precomputed.sharding import choose_sharding
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
-from cvbatch.metadata import ByteEncoding, Downsampling, Job, Level, ScaleInfo, Source, VolumeInfo, check_writable
+from cvbatch.metadata import (
+    ByteEncoding,
+    Downsampling,
+    Job,
+    Level,
+    ScaleInfo,
+    Source,
+    VolumeInfo,
+    VoxelType,
+    check_writable,
+)
+from cvbatch.metadata.job import scale_from_json
 from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, Plan, cut
@@ -35,6 +47,7 @@ class Changes:
     encoding: str | None = None
     compress: Compress = True
     compress_level: int | None = None
+    sharded: bool | None = None
 
 
 def transfer(context: Context, target: Location, box: Bbox, mip: int, changes: Changes) -> TransferTasks:
@@ -56,6 +69,9 @@ def transfer(context: Context, target: Location, box: Bbox, mip: int, changes: C
             f"encoding is {changes.encoding}; {target.url} is there and has {scale.encoding} at this mip"
         )
     region = access.grid.expand(box)
+    if changes.sharded is not None and changes.sharded != (scale.sharding is not None):
+        there = "sharded" if scale.sharding is not None else "not sharded"
+        raise DestinationMismatchError(f"sharded is {changes.sharded}; {target.url} is there, and is {there}")
     _check_aligned(scale, region)
     job = _job(access, target, Level(scale, Vec.ones()), region, changes)
     tasks = TransferTasks(Plan(job, cut(job, Crew(int(context.options.parallel), MEMORY, 1))))
@@ -96,12 +112,13 @@ def _matching_scale(access: Access, info: VolumeInfo, url: str) -> ScaleInfo:
 
 
 def _check_aligned(scale: ScaleInfo, region: Bbox) -> None:
-    grid = ChunkGrid(scale.bounds, scale.chunk_size)
+    grid = ChunkGrid(scale.bounds, layout_of(scale).write_cell(scale))
+    what = "chunks" if scale.sharding is None else "shards"
     if not grid.bounds.contains_bbox(region):
         raise OutOfBoundsError(f"{region} leaves the destination, which is {grid.bounds}")
     if not grid.is_aligned(region):
         raise AlignmentError(
-            f"{region} is not made of whole chunks of the destination, which are {grid.cell} counted from "
+            f"{region} is not made of whole {what} of the destination, which are {grid.cell} counted from "
             f"{grid.bounds.minpt}; the nearest box that is: {grid.expand(region)}"
         )
 
@@ -111,4 +128,17 @@ def _new_info(context: Context, changes: Changes) -> dict[str, Any]:
     info: dict[str, Any] = {name: value for name, value in context.meta.info.items() if name != "redirect"}
     if changes.encoding is not None:
         info["scales"] = [with_block_size({**scale, "encoding": changes.encoding}) for scale in info["scales"]]
+    if changes.sharded is not None:
+        voxel = context.meta.parsed().voxel
+        info["scales"] = [_laid_out(scale, voxel, changes) for scale in info["scales"]]
     return info
+
+
+def _laid_out(scale: dict[str, Any], voxel: VoxelType, changes: Changes) -> dict[str, Any]:
+    """The scale with or without shards."""
+    plain = {name: value for name, value in scale.items() if name != "sharding"}
+    if not changes.sharded:
+        return plain
+    compress = compression_name(None if changes.compress in (True, "auto") else changes.compress, scale["encoding"])
+    spec = choose_sharding(scale_from_json(plain), voxel.nbytes, "gzip" if compress == "gzip" else "raw")
+    return {**plain, "sharding": spec.to_json()}

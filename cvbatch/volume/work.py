@@ -11,6 +11,7 @@ import numpy as np
 
 from cvbatch.codecs.base import Voxels
 from cvbatch.counts import Tally
+from cvbatch.formats.precomputed import Cell
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import Arena
 from cvbatch.metadata.job import job_document, read_job_document
@@ -24,9 +25,10 @@ from cvbatch.pipeline import (
     start_task,
 )
 from cvbatch.planner import Plan
+from cvbatch.storage import parse_location
 from cvbatch.volume.access import Access
 from cvbatch.volume.canvas import Canvas
-from cvbatch.volume.lru import Lru
+from cvbatch.volume.lru import ChunkLru
 
 
 class Work(Protocol):
@@ -63,25 +65,14 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
-class _Chunks:
-    """The chunks of a scale that share voxels with ``box``, which is inside of the canvas."""
+class _Parts:
+    """Work on the part ``box`` of a scale, whose voxels are on the canvas."""
 
     access: Access
     canvas: Canvas
     box: Bbox
     recorder: Recorder = field(default_factory=Recorder)
-    lru: Lru | None = None
-
-    @cached_property
-    def _span(self) -> ChunkGrid:
-        """The chunks' indices, as a grid of cells of one."""
-        return ChunkGrid(self.access.grid.index_range(self.box), Vec.ones())
-
-    def __len__(self) -> int:
-        return len(self._span)
-
-    def index(self, number: int) -> Vec:
-        return self._span.index(number) + self._span.bounds.minpt
+    lru: ChunkLru | None = None
 
     @property
     def threads(self) -> int:
@@ -104,7 +95,7 @@ class _Chunks:
 
 
 @dataclass(frozen=True)
-class ReadChunks(_Chunks):
+class ReadChunks(_Parts):
     """Decode chunks onto the canvas."""
 
     kind: ClassVar[str] = "read"
@@ -113,17 +104,33 @@ class ReadChunks(_Chunks):
     def _reader(self) -> ChunkReader:
         return self.access.reader(self.recorder, self.lru)
 
+    @cached_property
+    def _groups(self) -> list[list[Vec]]:
+        """Chunks that are read in one go: a part each."""
+        return self._reader.chunks.groups(self.access.grid.indices(self.box))
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
     def do(self, number: int) -> None:
-        index, tally = self.index(number), Tally()
-        blob = self._reader.fetch(index, tally)
-        self._reader.paint(index, blob, self.canvas.part(self.box), self.box, tally)
+        tally = Tally()
+        for index, blob in self._reader.fetch_group(self._groups[number], tally):
+            self._reader.paint(index, blob, self.canvas.part(self.box), self.box, tally)
 
 
 @dataclass(frozen=True)
-class WriteChunks(_Chunks):
-    """Encode the canvas's voxels into chunks. What of a chunk is outside of ``box`` keeps its voxels."""
+class WriteChunks(_Parts):
+    """Encode the canvas's voxels into chunks, one write cell a part. What is outside of ``box`` keeps its voxels."""
 
     kind: ClassVar[str] = "write"
+
+    @cached_property
+    def _span(self) -> ChunkGrid:
+        """The cells' indices, as a grid of cells of one."""
+        return ChunkGrid(self.access.cells.index_range(self.box), Vec.ones())
+
+    def __len__(self) -> int:
+        return len(self._span)
 
     @cached_property
     def _reader(self) -> ChunkReader:
@@ -134,13 +141,20 @@ class WriteChunks(_Chunks):
         return self.access.writer()
 
     def do(self, number: int) -> None:
-        index, tally = self.index(number), Tally()
+        index = self._span.index(number) + self._span.bounds.minpt
+        chunks = self.access.grid.expand(self.access.cells.box(index).intersection(self.box))
+        cell, tally = self._writer.chunks.cell(chunks), Tally()
+        for index in self.access.grid.indices(chunks):
+            self._write(cell, index, tally)
+        cell.finish()
+
+    def _write(self, cell: Cell, index: Vec, tally: Tally) -> None:
         chunk = self.access.grid.box(index)
         shared = chunk.intersection(self.box)
         voxels = self.canvas.part(shared)
         if shared != chunk:
             voxels = self._merged(index, voxels, shared - chunk.minpt, tally)
-        self._writer.write(index, voxels, tally)
+        self._writer.write(cell, index, voxels, tally)
 
     def _merged(self, index: Vec, voxels: Voxels, place: Bbox, tally: Tally) -> Voxels:
         """The chunk as it is there, with ``voxels`` in their place."""
@@ -169,7 +183,8 @@ class TransferTasks:
 
     @property
     def shareable(self) -> bool:
-        return True
+        places = (self.plan.job.source.url, self.plan.job.destination)
+        return all(parse_location(place).protocol != "mem" for place in places)
 
     @cached_property
     def _arena(self) -> Arena:

@@ -283,9 +283,26 @@ def test_a_source_whose_info_is_wrong_names_the_member(source, member, value):
     assert f"scales[0].{member}" in refused(transfer(source))
 
 
-def test_a_sharded_source_is_refused_with_a_word(source):
+def test_a_sharding_that_is_not_one_is_refused_with_a_word(source):
     store = open_store(source)
     info = json.loads(store.get("info").data)
     info["scales"][0]["sharding"] = {"@type": "neuroglancer_uint64_sharded_v1"}
     store.put("info", Blob(json.dumps(info).encode()))
-    assert "is sharded" in refused(transfer(source))
+    assert "sharding.preshift_bits is None" in refused(transfer(source))
+
+
+def test_sharding_is_compared_with_what_is_there(source):
+    spec = {"@type": "neuroglancer_uint64_sharded_v1", "preshift_bits": 1, "minishard_bits": 0, "shard_bits": 9}
+    place = fresh()
+    run(transfer(source, {"path": place, "sharding": spec}))
+    there = read_scale(place).sharding
+    for same in (spec, "auto", None):
+        destination = {"path": place} if same is None else {"path": place, "sharding": same}
+        assert plan(transfer(source, destination)).job.levels[0].scale.sharding == there
+    assert "is sharded" in refused(transfer(source, {"path": place, "sharding": "none"}))
+    assert "destination.sharding is" in refused(
+        transfer(source, {"path": place, "sharding": {**spec, "shard_bits": 8}})
+    )
+    assert "gzip or none" in refused(transfer(source, {"path": fresh(), "sharding": "auto", "compress": "br"}))
+    assert "is not sharded" in refused(transfer(place, {"path": source, "sharding": "auto"}))
+    assert "hash is 'md5'" in refused(transfer(source, {"path": fresh(), "sharding": {**spec, "hash": "md5"}}))

@@ -105,7 +105,7 @@ def check_plan_of(job: Job) -> None:
 
 def test_checker_sees_tasks_that_share_a_chunk():
     job = make_job(mips=0)
-    torn = PlanSpec((PassSpec(0, 1, Vec(192, 128, 64)),), 1, 1 << 40, 1)
+    torn = PlanSpec((PassSpec(0, 1, Vec(192, 128, 64), Vec(192, 128, 64)),), 1, 1 << 40, 1)
     with pytest.raises(AssertionError, match="whole write cells"):
         check_plan(Plan(job, torn))
 
@@ -138,7 +138,7 @@ def test_budget_below_one_write_cell_names_the_least():
 def test_a_billion_tasks_are_never_stored():
     # given a petavoxel
     job = make_job((200_000, 200_000, 25_600), chunk=(128, 128, 64), mips=1)
-    spec = PlanSpec((PassSpec(0, 2, Vec(256, 256, 64)),), 10, 1 << 40, 1)
+    spec = PlanSpec((PassSpec(0, 2, Vec(256, 256, 64), Vec(256, 256, 64)),), 10, 1 << 40, 1)
     tracemalloc.start()
     plan = Plan(job, spec)
     assert len(plan) == 782 * 782 * 400

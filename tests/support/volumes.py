@@ -49,9 +49,11 @@ def write_volume(url: str, voxels: Voxels, layer_type: str = "image", compress: 
     store = open_store(url)
     compression = byte_codec(compress, None, layer_type, scale.encoding)
     writer = ChunkWriter(open_chunks(store, scale), array_codec(scale.encoding, scale.other), compression)
+    cell = writer.chunks.cell(scale.bounds)
     for index in writer.chunks.grid.indices(scale.bounds):
         box = writer.chunks.grid.box(index) - scale.voxel_offset
-        writer.write(index, voxels[box.to_slices()], Tally())
+        writer.write(cell, index, voxels[box.to_slices()], Tally())
+    cell.finish()
     write_info(store, VolumeInfo(voxel, (scale,)))
     return store
 

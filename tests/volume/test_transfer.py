@@ -119,12 +119,23 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(vol, tmp_path, voxe
         vol.transfer_to(str(tmp_path / "new"), Bbox((0, 0, 0), (42, 12, 13)))
     with pytest.raises(UnsupportedFormatError, match="fpzip cannot be written"):
         vol.transfer_to(str(tmp_path / "new"), vol.bounds, encoding="fpzip")
-    with pytest.raises(UnsupportedFormatError, match="sharded"):
-        vol.transfer_to(str(tmp_path / "new"), vol.bounds, sharded=True)
+    with pytest.raises(DestinationMismatchError, match="is not sharded"):
+        vol.transfer_to(grid, vol.bounds, sharded=True)
     vol.mip = 1
     with pytest.raises(ScaleUnavailableError, match="no mip of 8 × 8 × 40 nm"):
         vol.transfer_to(grid, vol.bounds)
     assert files(tmp_path) == before
+
+
+def test_in_memory_with_processes(vol, voxels):
+    vol.parallel = 2
+    copy = vol.transfer_to("mem://transfer/processes", vol.bounds)
+    np.testing.assert_array_equal(copy[:][..., 0], voxels)
+
+
+def test_by_way_of_image(vol, tmp_path, voxels):
+    vol.image.transfer_to(str(tmp_path / "copy"), vol.bounds, 0, encoding="png", block_size=64)
+    np.testing.assert_array_equal(CloudVolume(str(tmp_path / "copy"))[:][..., 0], voxels)
 
 
 def test_progress(vol, tmp_path, capsys):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from cvbatch.errors import UnsupportedFormatError
 from cvbatch.formats.precomputed.plain import PlainChunks
-from cvbatch.geometry import ChunkGrid, Vec
+from cvbatch.formats.precomputed.sharding import ShardedChunks
+from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata.volume import ScaleInfo
 from cvbatch.storage import Blob, Store
 
@@ -23,12 +24,16 @@ class ChunkStore(Protocol):
         """The bytes of a chunk as they are stored, None where it is absent."""
         ...
 
-    def write(self, index: Vec, blob: Blob) -> None:
-        """Store a chunk, in place of what was there."""
+    def groups(self, indices: Iterable[Vec]) -> list[list[Vec]]:
+        """The chunks, together with those that are best read in one go."""
         ...
 
-    def delete(self, index: Vec) -> bool:
-        """Remove a chunk; whether it was there."""
+    def read_group(self, indices: Sequence[Vec]) -> list[Blob | None]:
+        """As :meth:`read`, for several chunks at once."""
+        ...
+
+    def cell(self, box: Bbox) -> Cell:
+        """Begin to write the chunks of a box: all of them, each once. Best made of whole write cells."""
         ...
 
     def exists(self, index: Vec) -> bool:
@@ -48,6 +53,22 @@ class ChunkStore(Protocol):
         ...
 
 
+class Cell(Protocol):
+    """Chunks of a box on their way to the store. Safe to use from several threads."""
+
+    def write(self, index: Vec, blob: Blob) -> None:
+        """Store a chunk, in place of what was there; when this returns or later."""
+        ...
+
+    def delete(self, index: Vec) -> None:
+        """See to it that a chunk is not there."""
+        ...
+
+    def finish(self) -> None:
+        """Return when all is stored."""
+        ...
+
+
 class ChunkLayout(ChunkStore, Protocol):
     """A way to lay out the chunks of a scale in a store."""
 
@@ -63,10 +84,8 @@ class ChunkLayout(ChunkStore, Protocol):
 
 
 def layout_of(scale: ScaleInfo) -> type[ChunkLayout]:
-    """How the chunks of a scale are laid out. Raises :class:`UnsupportedFormatError` for sharded ones."""
-    if scale.sharding is not None:
-        raise UnsupportedFormatError(f"scale {scale.key} is sharded, which this version can't read or write")
-    return PlainChunks
+    """How the chunks of a scale are laid out."""
+    return PlainChunks if scale.sharding is None else ShardedChunks
 
 
 def open_chunks(store: Store, scale: ScaleInfo) -> ChunkStore:

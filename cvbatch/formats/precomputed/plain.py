@@ -5,13 +5,16 @@ Specification: google/neuroglancer, src/datasource/precomputed/volume.md, "unsha
 
 from __future__ import annotations
 
-from cvbatch.geometry import ChunkGrid, Vec
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata.volume import ScaleInfo
 from cvbatch.storage import Blob, Store
 
 
 class PlainChunks:
-    """The unsharded layout: each chunk can be written on its own."""
+    """The unsharded layout: each chunk can be written on its own, and is its own cell."""
 
     def __init__(self, store: Store, scale: ScaleInfo) -> None:
         self._store = store
@@ -28,11 +31,23 @@ class PlainChunks:
     def read(self, index: Vec) -> Blob | None:
         return self._store.get(self.key(index))
 
+    def groups(self, indices: Iterable[Vec]) -> list[list[Vec]]:
+        return [[index] for index in indices]
+
+    def read_group(self, indices: Sequence[Vec]) -> list[Blob | None]:
+        return [self.read(index) for index in indices]
+
+    def cell(self, box: Bbox) -> Self:
+        return self
+
     def write(self, index: Vec, blob: Blob) -> None:
         self._store.put(self.key(index), blob)
 
-    def delete(self, index: Vec) -> bool:
-        return self._store.delete(self.key(index))
+    def delete(self, index: Vec) -> None:
+        self._store.delete(self.key(index))
+
+    def finish(self) -> None:
+        """Every chunk was stored when it was written."""
 
     def exists(self, index: Vec) -> bool:
         return self._store.exists(self.key(index))
