@@ -26,6 +26,7 @@ from cvbatch.volume.canvas import Canvas
 from cvbatch.volume.context import Context
 from cvbatch.volume.cutout import Origin, VolumeCutout
 from cvbatch.volume.handout import do_all
+from cvbatch.volume.options import processes_of
 from cvbatch.volume.pool import perform
 from cvbatch.volume.progress import progress_bar
 from cvbatch.volume.selection import Key, as_box, select
@@ -115,7 +116,7 @@ class ImageSource:
             perform(work, processes, tick)
 
     def _processes(self, parallel: int | None) -> int:
-        return int(self._context.options.parallel if parallel is None else parallel)
+        return processes_of(self._context.options.parallel if parallel is None else parallel)
 
     def _origin(self, box: Bbox, mip: int) -> Origin:
         meta = self._context.meta

@@ -33,10 +33,7 @@ class Options:
 
     def __post_init__(self) -> None:
         compression_name(self.compress, "raw")  # To be told now rather than at the first write.
-        if isinstance(self.parallel, bool):
-            object.__setattr__(self, "parallel", (os.cpu_count() or 1) if self.parallel else 1)
-        if not isinstance(self.parallel, int) or self.parallel < 1:
-            raise ValueError(f"parallel is {self.parallel!r}; it must be True or a number of processes from 1 on")
+        object.__setattr__(self, "parallel", processes_of(self.parallel))
 
     @property
     def cache_control(self) -> str:
@@ -45,6 +42,15 @@ class Options:
             return self.cdn_cache
         seconds = 3600 if self.cdn_cache is True else int(self.cdn_cache)
         return f"max-age={seconds}, s-max-age={seconds}" if seconds else "no-cache"
+
+
+def processes_of(parallel: int | bool) -> int:
+    """How many processes: True is one for each core. Raises ValueError for less than one."""
+    if isinstance(parallel, bool):
+        return (os.cpu_count() or 1) if parallel else 1
+    if not isinstance(parallel, int) or parallel < 1:
+        raise ValueError(f"parallel is {parallel!r}; it must be True or a number of processes from 1 on")
+    return parallel
 
 
 def compression_name(compress: Compress, encoding: str) -> str:

@@ -104,9 +104,10 @@ def test_a_dead_worker_is_replaced_and_named(volume):
 
 
 def kill_a_child_of(pid: int) -> int:
+    """Kill a worker of a job; the pool of the library may have processes, too."""
     import psutil
 
-    child = psutil.Process(pid).children()[0]
+    child = next(child for child in psutil.Process(pid).children() if "cvbatch.runtime.worker" in child.cmdline())
     child.kill()
     return child.pid
 

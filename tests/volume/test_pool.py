@@ -245,8 +245,11 @@ def test_wrong_numbers_of_processes(vol):
     for wrong in (0, -1, "two"):
         with pytest.raises(ValueError, match="parallel is"):
             vol.parallel = wrong
+        with pytest.raises(ValueError, match="parallel is"):
+            vol.download(vol.bounds, parallel=wrong)
     vol.parallel = True
     assert vol.parallel == os.cpu_count()
+    assert vol.download(vol.bounds, parallel=True).shape == vol.shape
 
 
 def test_the_grid_of_the_fixture_has_many_chunks():
