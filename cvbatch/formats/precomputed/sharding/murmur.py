@@ -5,7 +5,7 @@ Source of the algorithm: Austin Appleby's MurmurHash3, which is in the public do
 
 from __future__ import annotations
 
-C1, C2, C3, C4 = 0x239B961B, 0xAB0E9789, 0x38B34AE5, 0xA1E38B93
+C1, C2, C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 MASK = 0xFFFFFFFF
 LENGTH = 8
 
