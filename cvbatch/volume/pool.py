@@ -118,6 +118,16 @@ class Pool:
             self._children = []
 
 
+# Two threads whose first calls meet get one pool.
+_MAKING = threading.Lock()
+
+
+def shared_pool() -> Pool:
+    """The one pool of this process, made when it is first asked for."""
+    with _MAKING:
+        return _pool_of(os.getpid())
+
+
 @lru_cache(maxsize=1)
 def _pool_of(pid: int) -> Pool:
     """The pool of a process. One that was forked must not talk to the processes of its parent."""
@@ -130,7 +140,7 @@ def perform(work: Work, processes: int, tick: Tick = no_tick) -> None:
     """Do all of ``work``: in worker processes if there is more than one part and they can, else here."""
     try:
         if processes > 1 and len(work) > 1 and work.shareable:
-            _pool_of(os.getpid()).run(work, processes, tick)
+            shared_pool().run(work, processes, tick)
         else:
             do_all(work.do, len(work), work.threads, tick)
     finally:

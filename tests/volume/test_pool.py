@@ -124,7 +124,7 @@ def test_after_an_exception_the_next_call_works(vol, tmp_path, voxels):
 
 def test_a_process_that_was_killed_while_idle_is_replaced(vol, voxels):
     vol[:]
-    child = pool._pool_of(os.getpid())._children[0]
+    child = pool.shared_pool()._children[0]
     os.kill(child.process.pid, signal.SIGKILL)
     child.process.wait()
     np.testing.assert_array_equal(vol[:][..., 0], voxels)
