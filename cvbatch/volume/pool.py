@@ -138,8 +138,9 @@ def _pool_of(pid: int) -> Pool:
 
 def perform(work: Work, processes: int, tick: Tick = no_tick) -> None:
     """Do all of ``work``: in worker processes if there is more than one part and they can, else here."""
+    processes = min(processes, len(work))
     try:
-        if processes > 1 and len(work) > 1 and work.shareable:
+        if processes > 1 and work.shareable:
             shared_pool().run(work, processes, tick)
         else:
             do_all(work.do, len(work), work.threads, tick)
