@@ -8,6 +8,7 @@ CvbatchError                        knows whether trying again can help (``retry
 │   │   └── RedirectError           an ``info`` points elsewhere
 │   │       ├── TooManyRedirects    and that one too, more often than allowed
 │   │       └── CyclicRedirect      and in the end back to where it began
+│   ├── ProvenanceError             a ``provenance`` that cannot be understood
 │   ├── ScaleUnavailableError       the volume has no such mip
 │   ├── OutOfBoundsError            a box that leaves its volume
 │   ├── EmptyRequestException       a request for nothing
@@ -96,6 +97,10 @@ class TooManyRedirects(RedirectError):
 
 class CyclicRedirect(RedirectError):
     """Volumes that point to each other in a ring."""
+
+
+class ProvenanceError(InputError, ValueError):
+    """There is a ``provenance``, and it cannot be understood."""
 
 
 class ScaleUnavailableError(InputError, IndexError):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cvbatch.codecs import byte_codec
-from cvbatch.errors import StateError
+from cvbatch.errors import ProvenanceError
 from cvbatch.formats.precomputed import add_processing
 from cvbatch.formats.precomputed.provenance import read_provenance
 from cvbatch.storage import Blob, open_store
@@ -116,7 +116,7 @@ def test_broken_provenance_is_an_error_and_left_alone(store, kind):
     # given a provenance that can't be added to without losing something
     store.put("provenance", Blob(BROKEN[kind]))
     # then it is said which, and what to do, and it stays for its owner to mend
-    with pytest.raises(StateError, match="mend or remove") as caught:
+    with pytest.raises(ProvenanceError, match="mend or remove") as caught:
         add_processing(store, entry(), "a")
     assert f"{store.url}/provenance" in str(caught.value)
     assert bytes(store.get("provenance").data) == BROKEN[kind]
@@ -124,7 +124,7 @@ def test_broken_provenance_is_an_error_and_left_alone(store, kind):
 
 def test_damaged_compression(store):
     store.put("provenance", Blob(b"not gzip", "gzip"))
-    with pytest.raises(StateError, match="provenance"):
+    with pytest.raises(ProvenanceError, match="provenance"):
         add_processing(store, entry(), "a")
 
 

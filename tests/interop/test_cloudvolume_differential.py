@@ -42,9 +42,12 @@ serial = itertools.count()
 
 
 def examples(count):
+    """The same cases in every run: cloud-volume has more surprises. CVBATCH_EXPLORE=1 looks for others."""
     return settings(
         max_examples=count,
         deadline=None,
+        derandomize="CVBATCH_EXPLORE" not in os.environ,
+        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
 
@@ -292,13 +295,17 @@ FAR = st.sampled_from([2**31, 2**45 + 1, -(2**45), 2**62])
 FLOAT32 = 2**24
 
 
+# One voxel out of crackle ends cloud-volume's process at times: it is read by larger boxes only.
+ANY_BOX = tuple(name for name in ENCODINGS if name != "crackle")
+
+
 @st.composite
-def specs(draw, encodings=tuple(ENCODINGS), missing=True, offsets=OFFSETS, **members):
+def specs(draw, encodings=ANY_BOX, missing=True, offsets=OFFSETS, **members):
     """Any volume that both can hold. Half of them are raw, whose voxels say where they are from."""
     encoding = draw(st.sampled_from(["raw"] * (len(encodings) - 1) + list(encodings)))
     dtypes, channels = ENCODINGS[encoding]
     return Spec(
-        size=draw(st.tuples(*[st.integers(1, 20)] * 3)),
+        size=draw(st.tuples(*[st.integers(2 if encoding == "crackle" else 1, 20)] * 3)),
         offset=draw(st.tuples(*[offsets] * 3)),
         chunk=draw(st.tuples(*[st.integers(4, 24)] * 3)),
         encoding=encoding,
@@ -558,7 +565,7 @@ def requests(draw, spec):
     return Request(Box(low, high), tuple(r * f for r, f in zip((4, 4, 40), factor, strict=True)))
 
 
-LABELS = ("compressed_segmentation", "compresso", "crackle")
+LABELS = ("compressed_segmentation", "compresso")
 
 
 @examples(200)
@@ -794,7 +801,8 @@ def in_bounds(spec, key):
 @given(st.data())
 def test_writing(data):
     # given two copies of a volume
-    spec = data.draw(specs(encodings=("raw",)))
+    # Non-aligned writes at 2**30 make theirs read other chunks.
+    spec = data.draw(specs(encodings=("raw",), offsets=NEAR))
     volume = Volume(spec)
     copies = {cloudvolume: volume, cvbatch: volume.copy()}
     options = data.draw(WRITING)
@@ -1122,10 +1130,9 @@ def test_transfer_to(data):
         fitting = [
             name for name, (dtypes, channels) in ENCODINGS.items() if spec.dtype in dtypes and spec.channels in channels
         ]
-        # Theirs has an error of its own for compresso: see 'transfer_to(encoding="compresso")'.
-        arguments["encoding"] = data.draw(
-            st.sampled_from([name for name in fitting if name not in (*LOSSY, "compresso")])
-        )
+        # Theirs has an error of its own for these: see 'transfer_to(encoding="compresso")'.
+        refused = (*LOSSY, "compresso", "fpzip")
+        arguments["encoding"] = data.draw(st.sampled_from([name for name in fitting if name not in refused]))
     # when both bring it to another place
     paths = {p: fresh() for p in BOTH}
     made = {}
@@ -1703,9 +1710,11 @@ def test_provenances():
 
     differs(lambda p: stored(p, {"owners": ["me"]}), "AttributeError", ["me"])
     differs(lambda p: stored(p, '{"owners": ["me"]}'), "AttributeError", ["me"])
-    differs(lambda p: opened(p, "{", "provenance"), "ValueError", "StateError")
-    differs(lambda p: opened(p, "[]", "provenance"), "TypeError", "StateError")
-    differs(lambda p: opened(p, "", "provenance"), ["description", "owners", "processing", "sources"], "StateError")
+    differs(lambda p: opened(p, "{", "provenance"), "ValueError", "ProvenanceError")
+    differs(lambda p: opened(p, "[]", "provenance"), "TypeError", "ProvenanceError")
+    differs(
+        lambda p: opened(p, "", "provenance"), ["description", "owners", "processing", "sources"], "ProvenanceError"
+    )
 
 
 @row(

@@ -18,7 +18,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import cloudvolume
 
-few = settings(max_examples=60, deadline=None)
+# The same cases in every run: cloud-volume may have surprises that are not ours to fail of.
+few = settings(max_examples=60, deadline=None, derandomize=True)
 
 COORDINATES = st.integers(-1000, 1000)
 # Floats that 32 bits hold, for that is what cloud-volume keeps of them.

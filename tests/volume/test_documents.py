@@ -12,9 +12,9 @@ from cvbatch.errors import (
     CyclicRedirect,
     InfoError,
     InfoUnavailableError,
+    ProvenanceError,
     ReadOnlyException,
     RedirectError,
-    StateError,
     TooManyRedirects,
 )
 
@@ -193,7 +193,7 @@ def test_provenance(vol):
 
 def test_a_provenance_that_is_damaged(vol, tmp_path):
     (tmp_path / "set" / "em" / "provenance").write_text("{")
-    with pytest.raises(StateError, match="provenance is not JSON"):
+    with pytest.raises(ProvenanceError, match="provenance is not JSON"):
         _ = CloudVolume(vol.cloudpath).provenance
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvbatch.errors import StateError
+from cvbatch.errors import ProvenanceError
 from cvbatch.formats.precomputed.document import read_document, write_document
 from cvbatch.storage import Store
 
@@ -15,12 +15,14 @@ def read_provenance(store: Store) -> dict[str, Any]:
     try:
         document = read_document(store, "provenance")
     except ValueError as error:
-        raise StateError(f"{error}; mend or remove it") from error
+        raise ProvenanceError(f"{error}; mend or remove it") from error
     if document is None:
         return empty
     lists = ("processing", "sources")
     if not isinstance(document, dict) or not all(isinstance(document.get(name, []), list) for name in lists):
-        raise StateError(f"{store.url}/provenance is not an object with lists {' and '.join(lists)}; mend or remove it")
+        raise ProvenanceError(
+            f"{store.url}/provenance is not an object with lists {' and '.join(lists)}; mend or remove it"
+        )
     return {**empty, **document}
 
 
