@@ -7,7 +7,7 @@ import pytest
 from volumes import labels, noise, read_scale, read_volume, write_volume
 
 from cvbatch import plan, run
-from cvbatch.errors import ConfigError, InputError, StateError
+from cvbatch.errors import ConfigError, InputError, ProvenanceError
 from cvbatch.geometry import Bbox, Vec
 from cvbatch.storage import Blob, open_store
 
@@ -200,7 +200,7 @@ def test_parameters_from_python_may_be_tuples(source):
 def test_damaged_provenance_is_told_before_the_work(source):
     target = fresh()
     open_store(target).put("provenance", Blob(b"{"))
-    with pytest.raises(StateError, match="is not JSON"):
+    with pytest.raises(ProvenanceError, match="is not JSON"):
         run(transfer(source, target))
     assert open_store(target).get("info") is None
 
