@@ -9,6 +9,7 @@ import numpy as np
 from cvbatch.errors import DimensionError
 from cvbatch.volume import CloudVolume
 from cvbatch.volume.lazy import Counted, dask_array, dask_module
+from cvbatch.volume.scales import default_layer_type
 
 
 def from_cloudvolume(cloudpath: str | CloudVolume, chunks: Any = None, name: Any = None, **options: Any) -> Any:
@@ -55,10 +56,9 @@ def _new_volume(arr: Any, cloudpath: str, described: Any, options: dict[str, Any
     resolution, voxel_offset, layer_type, encoding, max_mip = described
     if any(len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0] for sizes in arr.chunks[:3]):
         raise DimensionError(f"chunks of different sizes, {arr.chunks[:3]}; call .rechunk with one size an axis first")
-    labels = arr.dtype.kind == "u" and arr.dtype.itemsize >= 4
     info = CloudVolume.create_new_info(
         num_channels=arr.shape[3],
-        layer_type=layer_type or ("segmentation" if labels else "image"),
+        layer_type=layer_type or default_layer_type(arr.dtype),
         data_type=arr.dtype.name,
         encoding=encoding,
         resolution=resolution,

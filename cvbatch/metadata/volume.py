@@ -61,6 +61,11 @@ class ScaleInfo:
         return "gzip" if self.sharding.get("data_encoding") == "gzip" else "none"
 
     @property
+    def cells(self) -> str:
+        """What can be written on its own, in a word for messages."""
+        return "chunks" if self.sharding is None else "shards"
+
+    @property
     def chunk_size(self) -> Vec:
         """The first of the chunk sizes, which is the one that is read and written."""
         return self.chunk_sizes[0]

@@ -10,6 +10,7 @@ import numpy as np
 from cvbatch.codecs.base import Voxels
 from cvbatch.errors import DimensionError, UnsupportedFormatError
 from cvbatch.metadata.volume import DATA_TYPES
+from cvbatch.volume.scales import default_layer_type
 
 
 def volume_of_array(arr: Voxels, vol_path: str | None, layer_type: str | None) -> tuple[str, Voxels, dict[str, Any]]:
@@ -22,7 +23,6 @@ def volume_of_array(arr: Voxels, vol_path: str | None, layer_type: str | None) -
     if arr.dtype.name not in DATA_TYPES:
         raise UnsupportedFormatError(f"the format has no {arr.dtype}, only {', '.join(DATA_TYPES)}; use .astype first")
     voxels = arr[..., np.newaxis] if arr.ndim == 3 else arr
-    labels = arr.dtype.kind == "u" and arr.dtype.itemsize >= 4
-    kind = layer_type or ("segmentation" if labels else "image")
+    kind = layer_type or default_layer_type(arr.dtype)
     path = vol_path or f"file://{tempfile.mkdtemp(prefix='cvbatch-image-')}"
     return path, voxels, {"num_channels": voxels.shape[3], "layer_type": kind, "data_type": arr.dtype.name}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -9,7 +12,8 @@ import numpy as np
 
 from cvbatch.codecs.base import Voxels
 from cvbatch.geometry import Bbox
-from cvbatch.memory import NamedArray, SharedBlock
+from cvbatch.memory import SEGMENT, NamedArray, SharedBlock
+from cvbatch.memory.segment import segment_name
 from cvbatch.metadata import VoxelType
 
 
@@ -25,13 +29,6 @@ class Canvas:
     def private(cls, box: Bbox, voxel: VoxelType) -> Self:
         """Fortran-ordered memory of this process, not filled."""
         return cls(np.empty((*box.size(), voxel.channels), voxel.dtype, order="F"), box)
-
-    @classmethod
-    def shared(cls, block: SharedBlock, box: Bbox, voxel: VoxelType) -> Self:
-        """The same in a segment."""
-        shape = (*box.size(), voxel.channels)
-        named = NamedArray("segment", block.name, shape, voxel.data_type)
-        return cls(block.array(0, shape, voxel.dtype), box, named)
 
     @classmethod
     def at(cls, named: NamedArray, box: Bbox) -> Self:
@@ -51,3 +48,16 @@ class Canvas:
     def from_json(cls, value: dict[str, Any]) -> Self:
         named = value["named"]
         return cls.at(NamedArray(**{**named, "shape": tuple(named["shape"])}), Bbox.from_list(value["box"]))
+
+
+@contextmanager
+def shared_canvas(purpose: str, box: Bbox, voxel: VoxelType) -> Iterator[Canvas]:
+    """Memory that other processes see, not filled.
+
+    Its name goes at the end; the pages stay while an array is over them.
+    """
+    nbytes = box.volume() * voxel.nbytes
+    with SharedBlock(segment_name(purpose, secrets.randbelow(10**8)), nbytes) as block:
+        shape = (*box.size(), voxel.channels)
+        named = NamedArray(SEGMENT, block.name, shape, voxel.data_type)
+        yield Canvas(block.array(0, shape, voxel.dtype), box, named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from cvbatch.errors import AlignmentError, OutOfBoundsError
 from cvbatch.formats.precomputed import add_processing
 from cvbatch.formats.precomputed.sharding import TARGET_BYTES, choose_sharding
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
-from cvbatch.memory import FILE, SEGMENT, NamedArray, SharedBlock, unlink_segment
-from cvbatch.memory.segment import segment_name
+from cvbatch.memory import FILE, SEGMENT, NamedArray, unlink_segment
 from cvbatch.pipeline import missing_chunk
 from cvbatch.storage import open_store, parse_location
 from cvbatch.version import __version__
 from cvbatch.volume.access import Access
-from cvbatch.volume.canvas import Canvas
+from cvbatch.volume.canvas import Canvas, shared_canvas
 from cvbatch.volume.context import Context
 from cvbatch.volume.cutout import Origin, VolumeCutout
 from cvbatch.volume.handout import do_all
@@ -96,9 +94,7 @@ class ImageSource:
             canvas = Canvas.private(box, access.voxel)
             self._read(access, canvas, 1)
             return VolumeCutout(canvas.voxels, self._origin(box, mip))
-        nbytes = box.volume() * access.voxel.nbytes
-        with SharedBlock(segment_name("cutout", secrets.randbelow(10**8)), nbytes) as block:
-            canvas = Canvas.shared(block, box, access.voxel)
+        with shared_canvas("cutout", box, access.voxel) as canvas:
             self._read(access, canvas, processes)
             # The name goes now; the pages stay as long as an array is over them.
             return VolumeCutout(canvas.voxels, self._origin(box, mip))
@@ -294,9 +290,7 @@ class ImageSource:
         self._check_shell(access, box)
         work = WriteChunks(access, canvas, box)
         if processes > 1 and len(work) > 1 and access.shareable and canvas.named is None:
-            nbytes = box.volume() * access.voxel.nbytes
-            with SharedBlock(segment_name("upload", secrets.randbelow(10**8)), nbytes) as block:
-                shared = Canvas.shared(block, box, access.voxel)
+            with shared_canvas("upload", box, access.voxel) as shared:
                 shared.voxels[...] = canvas.part(box)
                 self._perform(WriteChunks(access, shared, box), processes, "Uploading")
         else:
@@ -313,7 +307,7 @@ class ImageSource:
         if cells.is_aligned(box) or self._context.options.non_aligned_writes:
             return
         smaller, larger = cells.shrink(box), cells.expand(box)
-        what = "chunks" if access.scale.sharding is None else "shards"
+        what = access.scale.cells
         raise AlignmentError(
             f"{box} is not made of whole {what} of {cells.cell}, counted from {cells.bounds.minpt}. "
             f"The nearest that are: {larger}" + ("" if smaller.empty() else f" and {smaller}") + ". "
@@ -368,8 +362,8 @@ class ImageSource:
         cells = access.cells
         if not cells.is_aligned(box):
             raise AlignmentError(
-                f"{box} is not made of whole {'chunks' if access.scale.sharding is None else 'shards'}, which alone "
-                f"can be deleted; the nearest box is {cells.expand(box)}"
+                f"{box} is not made of whole {access.scale.cells}, which alone can be deleted; the nearest box is "
+                f"{cells.expand(box)}"
             )
         chunks, parts = access.chunks(), list(cells.indices(box))
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from cvbatch.geometry import Bbox, Vec, coarser_bounds
 
 Document = dict[str, Any]
 BLOCK_SIZE = (8, 8, 8)
+
+
+def default_layer_type(dtype: np.dtype[Any]) -> str:
+    """Segmentation for unsigned integers of 32 bits and more, else image."""
+    return "segmentation" if dtype.kind == "u" and dtype.itemsize >= 4 else "image"
 
 
 def create_info(voxel: Mapping[str, Any], scale: Mapping[str, Any], factor: Sequence[int], max_mip: int) -> Document:

@@ -113,12 +113,11 @@ def _matching_scale(access: Access, info: VolumeInfo, url: str) -> ScaleInfo:
 
 def _check_aligned(scale: ScaleInfo, region: Bbox) -> None:
     grid = ChunkGrid(scale.bounds, layout_of(scale).write_cell(scale))
-    what = "chunks" if scale.sharding is None else "shards"
     if not grid.bounds.contains_bbox(region):
         raise OutOfBoundsError(f"{region} leaves the destination, which is {grid.bounds}")
     if not grid.is_aligned(region):
         raise AlignmentError(
-            f"{region} is not made of whole {what} of the destination, which are {grid.cell} counted from "
+            f"{region} is not made of whole {scale.cells} of the destination, which are {grid.cell} counted from "
             f"{grid.bounds.minpt}; the nearest box that is: {grid.expand(region)}"
         )
 
