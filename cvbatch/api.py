@@ -29,7 +29,7 @@ def _resolved(config: AnyConfig) -> tuple[Resolved, State]:
     job, state = resolved.job, open_state(resolved.job, resolved.state)
     # A volume that an earlier start of this very job has made is not in its way.
     if resolved.must_be_new and state.read_job() is None and read_info(open_store(job.destination)) is not None:
-        raise InputError(f"there is a volume at {job.destination} already, and destination.mode is create")
+        raise InputError(f"there is a volume at {job.destination.url} already, and destination.mode is create")
     return resolved, state
 
 

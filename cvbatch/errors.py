@@ -30,6 +30,7 @@ CvbatchError                        knows whether trying again can help (``retry
 │   ├── DecodingError               its bytes do not decode
 │   └── EncodingError               its voxels do not encode
 ├── StorageError                    a store failed; trying again may help
+│   ├── WrongPlaceError             there is no such bucket or server, or it takes no such requests
 │   └── ForbiddenError              a store refused; trying again does not help
 │       └── AuthenticationError     because it does not know who asks
 ├── SharedMemoryError               a segment could not be made or mapped
@@ -187,6 +188,12 @@ class StorageError(CvbatchError):
     """A store did not do what it was asked; trying again may help."""
 
     retryable = True
+
+
+class WrongPlaceError(StorageError):
+    """There is no such bucket or server, or it doesn't take such requests: trying again does not help."""
+
+    retryable = False
 
 
 class ForbiddenError(StorageError):

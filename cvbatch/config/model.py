@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, field_validator, model_validator
+
+from cvbatch.storage import Location, StoreOptions, parse_location
+from cvbatch.storage.options import CHUNK_CACHING, STALL_SECONDS
 
 Positive = Annotated[int, Field(strict=True, ge=1)]
 Coordinate = Annotated[int, Field(strict=True)]
@@ -22,14 +26,36 @@ class _Model(BaseModel):
 
 
 class _Path(_Model):
-    """A volume: its URL alone, or a mapping with ``path``."""
+    """A volume: its URL alone, or a mapping with ``path`` and how it is reached."""
 
     path: str
+    endpoint: str = ""
+    region_name: str = ""
+    anonymous: Annotated[bool, Field(strict=True)] = False
+    request_payer: str = ""
+    use_https: Annotated[bool, Field(strict=True)] = False
+    stall_seconds: Annotated[float, Field(gt=0)] = STALL_SECONDS
 
     @model_validator(mode="before")
     @classmethod
     def _from_url(cls, value: object) -> object:
         return {"path": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> StoreOptions:
+        return StoreOptions(
+            endpoint=self.endpoint,
+            region_name=self.region_name,
+            anonymous=self.anonymous,
+            request_payer=self.request_payer,
+            use_https=self.use_https,
+            stall_seconds=self.stall_seconds,
+        )
+
+    @property
+    def location(self) -> Location:
+        """Raises errors of :class:`~cvbatch.errors.InputError` for a path that can't be."""
+        return parse_location(self.path, self.options)
 
 
 class SourceConfig(_Path):
@@ -67,6 +93,11 @@ class DestinationConfig(_Path):
     extent: Literal["source", "region"] = "source"
     align: Literal["error", "expand", "shrink"] = "error"
     mode: Literal["auto", "create", "update"] = "auto"
+    cache_control: str = CHUNK_CACHING
+
+    @property
+    def options(self) -> StoreOptions:
+        return replace(super().options, cache_control=self.cache_control)
 
     @model_validator(mode="after")
     def _level_has_a_name(self) -> DestinationConfig:

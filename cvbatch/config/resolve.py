@@ -61,7 +61,7 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     config, problems = loaded.config, _Problems(loaded)
     source = destination = None
     with problems.at("source"):
-        source = _open_volume(config.source.path)
+        source = _open_volume(config.source.location)
     with problems.at("destination"):
         destination = _open_destination(config)
     with problems.at("state"):
@@ -84,10 +84,11 @@ class _Volume:
     info: VolumeInfo | None
 
 
-def _open_volume(path: str) -> _Volume:
-    location = parse_location(path)
-    info = read_info(open_store(location))
+def _open_volume(location: Location) -> _Volume:
+    store = open_store(location)
+    info = read_info(store)
     if info is None:
+        store.reach()  # Perhaps nothing of the place is there.
         raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
     return _Volume(location, info)
 
@@ -96,14 +97,16 @@ def _open_destination(config: Config) -> _Volume:
     if config.job == "downsample":
         if config.destination is not None:
             raise InputError("a downsample job adds mips to its source; remove destination, or make it a transfer")
-        location = parse_location(config.source.path)
-        return _Volume(location, read_info(open_store(location)))
+        return _Volume(config.source.location, read_info(open_store(config.source.location)))
     if config.destination is None:
         raise InputError("is missing: where should the volume go?")
-    location = parse_location(config.destination.path)
-    if location.same_place(parse_location(config.source.path)):
+    location = config.destination.location
+    if location.same_place(config.source.location):
         raise InputError(f"{location.url} is the source too; give the destination a path of its own")
-    info = read_info(open_store(location))
+    store = open_store(location)
+    info = read_info(store)
+    if info is None:
+        store.reach()
     if config.destination.mode == "update" and info is None:
         raise InputError(f"there is no volume at {location.url}, and destination.mode is update")
     return _Volume(location, info)
@@ -142,8 +145,8 @@ def _job(config: Config, source: _Volume, destination: _Volume, problems: _Probl
     method = config.downsample.method if config.downsample is not None else "auto"
     job = Job(
         kind=config.job,
-        source=Source(source.location.url, scale, config.source.missing),
-        destination=destination.location.url,
+        source=Source(source.location, scale, config.source.missing),
+        destination=destination.location,
         voxel=voxel,
         levels=levels,
         region=region + translate,

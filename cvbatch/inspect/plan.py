@@ -18,14 +18,14 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "job": job.id,
         "kind": job.kind,
         "source": {
-            "path": job.source.url,
+            "path": job.source.location.url,
             "scale": describe_scale(source, 0, job.voxel),
             "region": (job.region - job.translate).to_list(),
             "region_nm": _nanometres(job.region - job.translate, source),
             "missing": job.source.missing,
         },
         "destination": {
-            "path": job.destination,
+            "path": job.destination.url,
             "compress": job.compress.name,
             "translate": list(job.translate),
             "scales": [describe_scale(level.scale, mip, job.voxel) for mip, level in enumerate(job.levels)],

@@ -16,8 +16,10 @@ from cvbatch.storage import open_store, parse_location
 def describe_volume(url: str) -> dict[str, Any]:
     """All that ``info`` says of a volume, and what follows from it. Sizes in voxels, resolutions in nm."""
     location = parse_location(url)
-    info = read_info(open_store(location))
+    store = open_store(location)
+    info = read_info(store)
     if info is None:
+        store.reach()
         raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
     return {
         "path": location.url,

@@ -10,8 +10,9 @@ from typing import Any, Self
 from cvbatch.errors import StateError
 from cvbatch.geometry import Bbox, Vec
 from cvbatch.metadata.volume import ScaleInfo, VoxelType
+from cvbatch.storage import Location, StoreOptions, parse_location
 
-VERSION = 1
+VERSION = 2
 
 
 def scale_to_json(scale: ScaleInfo) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def scale_from_json(value: dict[str, Any]) -> ScaleInfo:
 class Source:
     """What is read: one scale of a volume. ``missing`` says what an absent chunk means (error or fill)."""
 
-    url: str
+    location: Location
     scale: ScaleInfo
     missing: str = "error"
 
@@ -93,12 +94,13 @@ class Job:
     """Everything that decides the bytes that a job leaves behind, and nothing else.
 
     ``region`` is in voxels of the first level that is read, in the destination's coordinates, which are
-    the source's plus ``translate``. ``background`` is what an absent chunk reads as where it may be absent.
+    the source's plus ``translate``. ``background`` is what an absent chunk reads as where it may be absent. How the
+    locations are reached goes along with them and is no part of the job's id.
     """
 
     kind: str
     source: Source
-    destination: str
+    destination: Location
     voxel: VoxelType
     levels: tuple[Level, ...]
     region: Bbox
@@ -118,11 +120,11 @@ class Job:
         return {
             "kind": self.kind,
             "source": {
-                "url": self.source.url,
+                "url": self.source.location.url,
                 "scale": scale_to_json(self.source.scale),
                 "missing": self.source.missing,
             },
-            "destination": self.destination,
+            "destination": self.destination.url,
             "layer_type": self.voxel.layer_type,
             "data_type": self.voxel.data_type,
             "num_channels": self.voxel.channels,
@@ -140,12 +142,15 @@ class Job:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
+    def from_json(cls, value: dict[str, Any], reach: dict[str, Any]) -> Self:
+        """``reach`` says how the two locations are reached."""
         source, compress = value["source"], value["compress"]
         return cls(
             kind=value["kind"],
-            source=Source(source["url"], scale_from_json(source["scale"]), source["missing"]),
-            destination=value["destination"],
+            source=Source(
+                _location(source["url"], reach["source"]), scale_from_json(source["scale"]), source["missing"]
+            ),
+            destination=_location(value["destination"], reach["destination"]),
             voxel=VoxelType(value["layer_type"], value["data_type"], value["num_channels"]),
             levels=tuple(Level(scale_from_json(e["scale"]), Vec(*e["factor"])) for e in value["levels"]),
             region=Bbox.from_list(value["region"]),
@@ -155,6 +160,10 @@ class Job:
             background=value["background"],
             delete_background=value["delete_background"],
         )
+
+
+def _location(url: str, options: dict[str, Any]) -> Location:
+    return parse_location(url, StoreOptions.from_json(options))
 
 
 @dataclass(frozen=True)
@@ -207,8 +216,9 @@ class PlanSpec:
 
 
 def job_document(job: Job, spec: PlanSpec) -> dict[str, Any]:
-    """What ``job.json`` holds."""
-    return {"version": VERSION, "id": job.id, "job": job.to_json(), "plan": spec.to_json()}
+    """What ``job.json`` holds. No credentials are in it."""
+    reach = {"source": job.source.location.options.to_json(), "destination": job.destination.options.to_json()}
+    return {"version": VERSION, "id": job.id, "job": job.to_json(), "plan": spec.to_json(), "reach": reach}
 
 
 def read_job_document(document: dict[str, Any]) -> tuple[Job, PlanSpec]:
@@ -219,7 +229,7 @@ def read_job_document(document: dict[str, Any]) -> tuple[Job, PlanSpec]:
     if document.get("version") != VERSION:
         raise StateError(f"job.json has version {document.get('version')!r}; this cvbatch reads {VERSION}")
     try:
-        job, spec = Job.from_json(document["job"]), PlanSpec.from_json(document["plan"])
+        job, spec = Job.from_json(document["job"], document["reach"]), PlanSpec.from_json(document["plan"])
     except (KeyError, TypeError, ValueError) as error:
         raise StateError(f"job.json cannot be understood: {error!r}") from error
     if job.id != document.get("id"):

@@ -57,7 +57,7 @@ def open_pass(plan: Plan, number: int, recorder: Recorder) -> PassWork:
 def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> ChunkReader:
     scale = base_scale(job, each.levels[0].number)
     if each.number == 0:
-        store, absent = open_store(job.source.url), job.source.missing
+        store, absent = open_store(job.source.location), job.source.missing
     else:
         # What an earlier pass of this job removed as background is background, not missing.
         store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR

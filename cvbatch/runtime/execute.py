@@ -26,7 +26,7 @@ from cvbatch.runtime.stop import StopFlag
 from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundings
 from cvbatch.runtime.tasks import peak_memory_bytes
 from cvbatch.runtime.workers import InlineWorkers, Workers
-from cvbatch.storage import open_store, parse_location
+from cvbatch.storage import open_store
 from cvbatch.version import __version__
 
 
@@ -44,7 +44,7 @@ class RunOptions:
 def planned(job: Job, state: State, crew: Crew) -> Plan:
     """The plan of a job: as it was cut at its first start, else for this crew. Nothing is written."""
     found = state.read_job()
-    return Plan(*found) if found is not None else Plan(job, cut(job, crew))
+    return Plan(job, cut(job, crew) if found is None else found[1])
 
 
 def tasks_done(plan: Plan, done: dict[int, Ranges]) -> int:
@@ -100,7 +100,7 @@ def _check_still_there(plan: Plan, state: State) -> None:
     """Raise :class:`StateError` where the state speaks of tasks whose results or whose plan are gone."""
     if read_info(open_store(plan.job.destination)) is None:
         raise StateError(
-            f"{state.store.url} says that tasks are done, but {plan.job.destination} has no info: the volume was "
+            f"{state.store.url} says that tasks are done, but {plan.job.destination.url} has no info: the volume was "
             "removed. Remove the state too, to start from the beginning"
         )
     if state.read_job() is None:
@@ -118,7 +118,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
     with _lock(plan) as lock:
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()
-        plan = plan if resumed is None else Plan(*resumed)
+        plan = plan if resumed is None else Plan(plan.job, resumed[1])
         before = tasks_done(plan, state.done())
         _prepare(plan, state)
         processes = max(1, min(options.crew.processes, len(plan) - before))
@@ -179,7 +179,7 @@ def _lock(plan: Plan) -> Iterator[RegionLock]:
 
 def _is_inline(job: Job) -> bool:
     """Whether a volume lives in the memory of this process, where no other one can reach it."""
-    return any(parse_location(url).protocol == "mem" for url in (job.source.url, job.destination))
+    return any(place.protocol == "mem" for place in (job.source.location, job.destination))
 
 
 @contextmanager
@@ -256,8 +256,8 @@ def _sign(plan: Plan) -> None:
             "task": f"cvbatch {job.kind}",
             "job": job.id,
             "version": __version__,
-            "source": job.source.url,
-            "destination": job.destination,
+            "source": job.source.location.url,
+            "destination": job.destination.url,
             "region": job.region.to_list(),
             "translate": list(job.translate),
             "scales": [level.scale.key for level in job.levels],
@@ -267,4 +267,4 @@ def _sign(plan: Plan) -> None:
         "by": worker_name().rsplit("-", 1)[0],
         "date": now_text(),
     }
-    add_processing(open_store(job.destination), entry, job.source.url)
+    add_processing(open_store(job.destination), entry, job.source.location.url)

@@ -29,7 +29,7 @@ def prepare_destination(job: Job) -> None:
             missing.append(scale)
         elif found.scales[mip] != scale:
             raise DestinationMismatchError(
-                f"{job.destination}: scale {scale.key} changed since the job was made: it is {found.scales[mip]}, "
+                f"{job.destination.url}: scale {scale.key} changed since the job was made: it is {found.scales[mip]}, "
                 f"the job writes {scale}"
             )
     if missing:

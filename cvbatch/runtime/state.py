@@ -10,7 +10,7 @@ from cvbatch.errors import StateError
 from cvbatch.metadata import Failure, Job, PlanSpec, Receipt
 from cvbatch.metadata.job import job_document, read_job_document
 from cvbatch.runtime.ranges import Ranges
-from cvbatch.storage import Blob, Store, open_store, parse_location
+from cvbatch.storage import Blob, Location, Store, open_store, parse_location
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class State:
 
     def clear_failures(self) -> None:
         """Forget the failures of earlier runs."""
-        for key in list(self.store.list("failures/")):
-            self.store.delete(key)
+        self.store.delete_all(list(self.store.list("failures/")))
 
     def failures(self) -> list[Failure]:
         """The tasks that the last run gave up."""
@@ -103,11 +102,11 @@ def _encode(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
-def state_url(job: Job, state: str | None) -> str:
+def state_location(job: Job, state: str | None) -> Location:
     """Where the state of a job is: ``state``, or a folder of its own under the destination."""
-    return state or parse_location(job.destination).below(".cvbatch", job.id).url
+    return job.destination.below(".cvbatch", job.id) if state is None else parse_location(state)
 
 
 def open_state(job: Job, state: str | None) -> State:
     """The state of a job at ``state`` (None: under the destination). Nothing is read or written."""
-    return State(open_store(state_url(job, state)), job.id)
+    return State(open_store(state_location(job, state)), job.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -47,8 +47,12 @@ class Store(Protocol):
         """Write the object, durably, only where there is none; whether it was written."""
         ...
 
-    def delete(self, key: str) -> bool:
-        """Remove the object; whether the store knows that it was there."""
+    def delete(self, key: str) -> None:
+        """Remove the object. One that is absent doesn't matter: most buckets don't say whether it was."""
+        ...
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove objects, many by one request where the store has such. Those that are absent don't matter."""
         ...
 
     def exists(self, key: str) -> bool:
@@ -57,6 +61,18 @@ class Store(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """The keys that begin with ``prefix``, in no order."""
+        ...
+
+    def copies_from(self, source: Store) -> bool:
+        """Whether :meth:`copy` can copy from there."""
+        ...
+
+    def copy(self, source: Store, source_key: str, key: str) -> int | None:
+        """Copy an object, with its encoding, without its bytes passing through here; how many, None where absent."""
+        ...
+
+    def reach(self) -> None:
+        """Raise what stands in the way of the whole place: no such bucket, or nobody who may look into it."""
         ...
 
     def flush(self) -> None:

@@ -14,12 +14,12 @@ import re
 import secrets
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from cvbatch.errors import ForbiddenError, StorageError
 from cvbatch.liveness import process_lives
-from cvbatch.storage.base import OCTETS, Blob, Buffer
+from cvbatch.storage.base import OCTETS, Blob, Buffer, Store
 
 EXTENSIONS = {"": "", "gzip": ".gz", "br": ".br", "zstd": ".zstd", "xz": ".xz", "bzip2": ".bz2"}
 ENCODINGS = {extension: encoding for encoding, extension in EXTENSIONS.items()}
@@ -173,8 +173,22 @@ class LocalStore:
             os.unlink(partial)
         return True
 
-    def delete(self, key: str) -> bool:
-        return sum(self._unlink(self._path(key) + extension) for extension in ENCODINGS) > 0
+    def delete(self, key: str) -> None:
+        for extension in ENCODINGS:
+            self._unlink(self._path(key) + extension)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def copies_from(self, source: Store) -> bool:
+        return False
+
+    def copy(self, source: Store, source_key: str, key: str) -> int | None:
+        raise StorageError(f"{self.url} does not copy by itself")
+
+    def reach(self) -> None:
+        """A folder that isn't there is made when it is written to."""
 
     def _unlink(self, path: str) -> bool:
         try:

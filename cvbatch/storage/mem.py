@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cvbatch.storage.base import OCTETS, Blob, Buffer
+from cvbatch.storage.base import OCTETS, Blob, Buffer, Store
 
 
 @dataclass
@@ -46,8 +46,12 @@ class MemoryStore:
             self.put(key, Blob(data))
             return True
 
-    def delete(self, key: str) -> bool:
-        return _SPACE.objects.pop(self._prefix + key, None) is not None
+    def delete(self, key: str) -> None:
+        _SPACE.objects.pop(self._prefix + key, None)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
 
     def exists(self, key: str) -> bool:
         return self._prefix + key in _SPACE.objects
@@ -55,6 +59,19 @@ class MemoryStore:
     def list(self, prefix: str = "") -> Iterator[str]:
         start = self._prefix + prefix
         return iter([key[len(self._prefix) :] for key in list(_SPACE.objects) if key.startswith(start)])
+
+    def copies_from(self, source: Store) -> bool:
+        return isinstance(source, MemoryStore)
+
+    def copy(self, source: Store, source_key: str, key: str) -> int | None:
+        blob = source.get(source_key)
+        if blob is None:
+            return None
+        self.put(key, blob)
+        return len(blob.data)
+
+    def reach(self) -> None:
+        """Memory is always there."""
 
     def flush(self) -> None:
         """Memory doesn't survive, and nothing is promised."""

@@ -13,4 +13,9 @@ def open_store(location: Location | str) -> Store:
     place = parse_location(location) if isinstance(location, str) else location
     if place.protocol == "mem":
         return MemoryStore(place.path)
-    return LocalStore(place.path)
+    if place.protocol == "file":
+        return LocalStore(place.path)
+    # Buckets bring a client of their own, which local volumes do without.
+    from cvbatch.storage.bucket import ObjectStore
+
+    return ObjectStore(place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from cvbatch.codecs import array_codec, byte_codec
@@ -12,7 +12,7 @@ from cvbatch.geometry import ChunkGrid
 from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.metadata.job import scale_from_json, scale_to_json
 from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter, Recorder
-from cvbatch.storage import Store, open_store, parse_location
+from cvbatch.storage import Location, Store, StoreOptions, open_store, parse_location
 from cvbatch.volume.cache import CachedStore, CacheSettings
 from cvbatch.volume.lru import ChunkLru, LruChunks
 
@@ -25,7 +25,7 @@ class Access:
     volume. ``compress`` is a name of :data:`~cvbatch.codecs.BYTE_ENCODINGS`.
     """
 
-    url: str
+    location: Location
     voxel: VoxelType
     scale: ScaleInfo
     fill_missing: bool = False
@@ -47,7 +47,7 @@ class Access:
     @property
     def shareable(self) -> bool:
         """Whether other processes see the same volume."""
-        return parse_location(self.url).protocol != "mem"
+        return self.location.protocol != "mem"
 
     @property
     def threads(self) -> int:
@@ -58,7 +58,7 @@ class Access:
 
     def store(self) -> Store:
         """The volume's objects, by way of the cache on disk if there is one."""
-        store = open_store(self.url)
+        store = open_store(self.location)
         return store if self.cache is None else CachedStore(store, self.cache)
 
     def chunks(self) -> ChunkStore:
@@ -91,6 +91,7 @@ class Access:
     def to_json(self) -> dict[str, Any]:
         return {
             **{name: getattr(self, name) for name in _PLAIN},
+            "location": secret_document(self.location),
             "voxel": asdict(self.voxel),
             "scale": scale_to_json(self.scale),
             "cache": None if self.cache is None else asdict(self.cache),
@@ -100,10 +101,25 @@ class Access:
     def from_json(cls, value: dict[str, Any]) -> Self:
         return cls(
             **{name: value[name] for name in _PLAIN},
+            location=read_secret_document(value["location"]),
             voxel=VoxelType(**value["voxel"]),
             scale=scale_from_json(value["scale"]),
             cache=None if value["cache"] is None else CacheSettings(**value["cache"]),
         )
 
 
-_PLAIN = ("url", "fill_missing", "background", "delete_background", "compress", "compress_level")
+def secret_document(location: Location) -> dict[str, Any]:
+    """A location with its credentials, for another process of the same user and nobody else."""
+    return {
+        "url": location.url,
+        "options": location.options.to_json(),
+        "secrets": location.options.secrets,
+    }
+
+
+def read_secret_document(value: dict[str, Any]) -> Location:
+    """The inverse of :func:`secret_document`."""
+    return parse_location(value["url"], replace(StoreOptions.from_json(value["options"]), secrets=value["secrets"]))
+
+
+_PLAIN = ("fill_missing", "background", "delete_background", "compress", "compress_level")

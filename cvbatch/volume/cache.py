@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +91,23 @@ class CachedStore:
     def create(self, key: str, data: Buffer) -> bool:
         return self._store.create(key, data)
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str) -> None:
         with self._locked(key, fcntl.LOCK_EX):
             self._forget(key)
-            return self._store.delete(key)
+            self._store.delete(key)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def copies_from(self, source: Store) -> bool:
+        return False  # What is copied elsewhere would not enter the cache.
+
+    def copy(self, source: Store, source_key: str, key: str) -> int | None:
+        return self._store.copy(source, source_key, key)
+
+    def reach(self) -> None:
+        self._store.reach()
 
     def exists(self, key: str) -> bool:
         return self._store.exists(key)

@@ -10,7 +10,7 @@ import numpy as np
 from cvbatch.errors import UnsupportedFormatError
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
 from cvbatch.memory import FILE, SEGMENT
-from cvbatch.storage import parse_location
+from cvbatch.storage import StoreOptions, parse_location
 from cvbatch.version import __version__
 from cvbatch.volume.arrays import volume_of_array
 from cvbatch.volume.cache import CacheSettings, cache_folder
@@ -22,7 +22,7 @@ from cvbatch.volume.image import ImageSource, NamedBox
 from cvbatch.volume.labels import mask_of, only, renumbered
 from cvbatch.volume.lru import ChunkLru
 from cvbatch.volume.metadata import Document, Metadata, Provenance, voxel_at
-from cvbatch.volume.options import Compress, Options
+from cvbatch.volume.options import Compress, Options, secrets_text
 from cvbatch.volume.progress import is_interactive
 from cvbatch.volume.scales import create_info, with_block_size
 from cvbatch.volume.selection import Key, as_box
@@ -79,10 +79,16 @@ class CloudVolume(Described):
         lru_bytes: int = 0,
         cache_locking: bool = True,
         cache_max_bytes: int | None = None,
+        *,
+        endpoint: str = "",
+        region_name: str = "",
+        anonymous: bool = False,
+        request_payer: str = "",
     ) -> None:
         """Open a volume. Its ``info`` is read, nothing is written.
 
-        ``cloudpath``: ``file://…``, a bare path or ``mem://…``. ``mip``: an index or a resolution. ``bounded`` False
+        ``cloudpath``: ``file://…``, a bare path, ``s3://…``, ``s3://https://server/bucket/…``, ``gs://…``, ``https://…``
+        or ``mem://…``. ``mip``: an index or a resolution. ``bounded`` False
         reads what is outside of the volume as background; with ``autocrop`` boxes are cut to the volume instead.
         ``fill_missing`` reads chunks that are not there as ``background_color``. ``cache`` True or a path keeps
         objects on disk (``compress_cache``, ``cache_locking``, ``cache_max_bytes``), ``lru_bytes`` keeps encoded
@@ -91,7 +97,10 @@ class CloudVolume(Described):
         ``compress_level`` are for writing, as are ``cdn_cache`` (Cache-Control in buckets), ``non_aligned_writes``
         and ``delete_black_uploads`` (removes chunks that are all background). ``parallel``: processes, True for all
         cores. ``progress``: bars on standard error. ``max_redirects``: how many ``redirect`` members are followed.
-        ``use_https`` and ``secrets`` are for buckets. ``green_threads`` is accepted and needless: nothing here
+        ``secrets`` (a dict, JSON or token) are the credentials of a bucket or server; else those of CloudVolume's files
+        and of the provider's own tools are used. ``endpoint`` is the S3 server of a path that names none,
+        ``request_payer`` "requester" (S3) or a project (Google); ``anonymous`` asks without credentials, ``use_https``
+        reads a bucket by HTTPS. ``green_threads`` is accepted and needless: nothing here
         waits in a way that gevent would improve.
 
         Raises :class:`~cvbatch.errors.InfoUnavailableError`, :class:`~cvbatch.errors.ScaleUnavailableError`,
@@ -116,7 +125,17 @@ class CloudVolume(Described):
             progress=is_interactive() if progress is None else progress,
             green_threads=green_threads,
         )
-        location = parse_location(cloudpath)
+        location = parse_location(
+            cloudpath,
+            StoreOptions(
+                endpoint=endpoint,
+                region_name=region_name,
+                anonymous=anonymous,
+                request_payer=request_payer,
+                use_https=use_https,
+                secrets=secrets_text(secrets),
+            ),
+        )
         meta = Metadata(location, info, max_redirects)
         if provenance is not None:
             meta.provenance = Provenance.of(provenance)
@@ -426,7 +445,7 @@ class CloudVolume(Described):
         context = self._context
         meta = context.meta
         return {
-            "path": self.cloudpath,
+            "location": meta.location,
             "info": meta.info if meta.uncommitted else None,
             "readonly": meta.readonly,
             "options": context.options,
@@ -437,7 +456,7 @@ class CloudVolume(Described):
         }
 
     def __setstate__(self, state: Document) -> None:
-        meta = Metadata(parse_location(state["path"]), state["info"], 0)
+        meta = Metadata(state["location"], state["info"], 0)
         meta.readonly = state["readonly"]
         self._open(Context(meta, state["options"], state["mip"], ChunkLru(state["lru_bytes"]), *state["cache"]))
         self.image.shared_memory_id = state["shared_memory_id"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cvbatch.geometry import Vec
+from cvbatch.storage import Location, parse_location
 from cvbatch.volume.access import Access
 from cvbatch.volume.cache import CacheSettings
 from cvbatch.volume.lru import ChunkLru
@@ -39,8 +40,10 @@ class Context:
         info, options = self.meta.parsed(), self.options
         scale = info.scale(mip)
         compress = scale.shard_compression or compression_name(options.compress, scale.encoding)
+        caching = replace(self.meta.location.options, cache_control=options.cache_control)
+        location = replace(self.meta.location, options=caching)
         return Access(
-            self.meta.location.url,
+            location,
             info.voxel,
             scale,
             fill_missing=options.fill_missing,
@@ -50,6 +53,14 @@ class Context:
             compress_level=None if compress == "none" else options.compress_level,
             cache=self.cache if self.cache_enabled else None,
         )
+
+    def place_beside(self, cloudpath: str) -> Location:
+        """Another volume. On the same server it is reached in the same way, with the same credentials."""
+        ours, there = self.meta.location, parse_location(cloudpath)
+        caching = replace(there.options, cache_control=self.options.cache_control)
+        if (there.protocol, there.endpoint) == (ours.protocol, ours.endpoint):
+            caching = replace(ours.options, cache_control=self.options.cache_control)
+        return replace(there, options=caching)
 
     def extent(self, mip: int) -> Extent:
         """What there is to select from."""

@@ -17,7 +17,7 @@ from cvbatch.formats.precomputed.sharding import TARGET_BYTES, choose_sharding
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import FILE, SEGMENT, NamedArray, unlink_segment
 from cvbatch.pipeline import missing_chunk
-from cvbatch.storage import open_store, parse_location
+from cvbatch.storage import open_store
 from cvbatch.version import __version__
 from cvbatch.volume.access import Access
 from cvbatch.volume.canvas import Canvas, shared_canvas
@@ -330,7 +330,7 @@ class ImageSource:
 
     def transfer(self, cloudpath: str, bbox: Key, mip: Mip, changes: Changes) -> str:
         """Bring a box to another volume; its URL. See :meth:`~cvbatch.CloudVolume.transfer_to`."""
-        mip, target = self._context.to_mip(mip), parse_location(cloudpath)
+        mip, target = self._context.to_mip(mip), self._context.place_beside(cloudpath)
         tasks = transfer(self._context, target, as_box(bbox, self._context.extent(mip)), mip, changes)
         self._perform(tasks, self._processes(None), "Transferring")
         method = {"task": "transfer_to", "job": tasks.plan.job.id, "version": __version__, "mip": mip}

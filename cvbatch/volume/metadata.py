@@ -18,6 +18,7 @@ from cvbatch.errors import (
     InfoError,
     InfoUnavailableError,
     ReadOnlyException,
+    RedirectError,
     ScaleUnavailableError,
     TooManyRedirects,
 )
@@ -96,6 +97,8 @@ class Metadata:
         visited = [self.location]
         while self._max_redirects > 0 and (target := document.get("redirect")):
             place = parse_location(target)
+            if self.location.is_remote and not place.is_remote:
+                raise RedirectError(f"{self.location.url} redirects to {place.url}, which is on this machine")
             if place == self.location:
                 break
             path = " → ".join(each.url for each in [*visited, place])
@@ -120,6 +123,7 @@ class Metadata:
         url = self.location.url
         document = read_info_document(self.store)
         if document is None:
+            self.store.reach()
             raise InfoUnavailableError(
                 f"no volume at {url}: there is no {url}/info. To make one, pass info=CloudVolume.create_new_info(...)"
             )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cvbatch.codecs import BYTE_ENCODINGS, default_compression
 from cvbatch.errors import UnsupportedCompressionType
+from cvbatch.storage.options import CHUNK_CACHING
 
 Compress: TypeAlias = "bool | str | None"
 # What CloudVolume's users call them, too.
@@ -40,8 +43,15 @@ class Options:
         """The Cache-Control header of chunks that are written to a bucket."""
         if isinstance(self.cdn_cache, str):
             return self.cdn_cache
-        seconds = 3600 if self.cdn_cache is True else int(self.cdn_cache)
+        if self.cdn_cache is True:
+            return CHUNK_CACHING
+        seconds = int(self.cdn_cache)
         return f"max-age={seconds}, s-max-age={seconds}" if seconds else "no-cache"
+
+
+def secrets_text(secrets: Any) -> str:
+    """Credentials as they were given (a dict, JSON or a token), as one text; "" for none."""
+    return json.dumps(secrets) if isinstance(secrets, Mapping) else str(secrets or "")
 
 
 def processes_of(parallel: int | bool) -> int:

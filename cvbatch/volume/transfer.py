@@ -88,8 +88,8 @@ def _job(access: Access, target: Location, level: Level, region: Bbox, changes: 
     )
     return Job(
         kind="transfer",
-        source=Source(access.url, access.scale, "fill" if access.fill_missing else "error"),
-        destination=target.url,
+        source=Source(access.location, access.scale, "fill" if access.fill_missing else "error"),
+        destination=target,
         voxel=access.voxel,
         levels=(level,),
         region=region,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
@@ -25,8 +25,7 @@ from cvbatch.pipeline import (
     start_task,
 )
 from cvbatch.planner import Plan
-from cvbatch.storage import parse_location
-from cvbatch.volume.access import Access
+from cvbatch.volume.access import Access, read_secret_document, secret_document
 from cvbatch.volume.canvas import Canvas
 from cvbatch.volume.lru import ChunkLru
 
@@ -183,8 +182,7 @@ class TransferTasks:
 
     @property
     def shareable(self) -> bool:
-        places = (self.plan.job.source.url, self.plan.job.destination)
-        return all(parse_location(place).protocol != "mem" for place in places)
+        return all(place.protocol != "mem" for place in (self.plan.job.source.location, self.plan.job.destination))
 
     @cached_property
     def _arena(self) -> Arena:
@@ -201,11 +199,16 @@ class TransferTasks:
         self._arena.close()
 
     def to_json(self) -> dict[str, Any]:
-        return job_document(self.plan.job, self.plan.spec)
+        job = self.plan.job
+        locations = [secret_document(place) for place in (job.source.location, job.destination)]
+        return {"job": job_document(job, self.plan.spec), "locations": locations}
 
     @classmethod
     def from_json(cls, value: dict[str, Any], recorder: Recorder) -> Self:
-        return cls(Plan(*read_job_document(value)), recorder)
+        job, spec = read_job_document(value["job"])
+        source, destination = map(read_secret_document, value["locations"])
+        job = replace(job, source=replace(job.source, location=source), destination=destination)
+        return cls(Plan(job, spec), recorder)
 
 
 KINDS: Mapping[str, type[Work]] = {kind.kind: kind for kind in (ReadChunks, WriteChunks, TransferTasks)}

@@ -253,7 +253,7 @@ def test_more_mips_than_there_can_be_says_how_many(source):
     [
         ({"background": 300}, "background: 300 is not a value of uint8"),
         ({"destination": {"path": "mem://x", "compress": "gzip", "compress_level": 40}}, "40 is not a level of gzip"),
-        ({"destination": "s3://bucket/x"}, "no store for s3://"),
+        ({"destination": "ftp://host/x"}, "no store for ftp://"),
         ({"destination": "zarr://x"}, "zarr volumes cannot be read"),
         ({"source": "file://"}, "the path is empty"),
         ({"destination": {"path": "mem://not-there", "mode": "update"}}, "there is no volume at mem://not-there"),

@@ -1,3 +1,4 @@
+import json
 import random
 import tracemalloc
 
@@ -9,7 +10,9 @@ from volumes import make_scale
 from cvbatch.errors import AlignmentError, MemoryBudgetError
 from cvbatch.geometry import Bbox, Vec, coarser_bounds, coarser_resolution
 from cvbatch.metadata import ByteEncoding, Downsampling, Job, Level, PassSpec, PlanSpec, Source, Task, VoxelType
+from cvbatch.metadata.job import job_document, read_job_document
 from cvbatch.planner import Crew, Plan, Route, aligned_region, check_plan, cut, route
+from cvbatch.storage import StoreOptions, parse_location
 
 ROOMY = Crew(processes=2, memory=1 << 40, threads=1)
 
@@ -28,8 +31,8 @@ def make_job(size=(512, 512, 64), chunk=(128, 128, 64), mips=3, factor=(2, 2, 1)
         levels.append(Level(coarser, Vec(*factor)))
     members = {
         "kind": "transfer",
-        "source": Source("mem://a", source),
-        "destination": "mem://b",
+        "source": Source(parse_location("mem://a"), source),
+        "destination": parse_location("mem://b"),
         "voxel": VoxelType("image", "uint8", 1),
         "levels": tuple(levels),
         "region": source.bounds + translate,
@@ -186,4 +189,14 @@ def test_the_id_of_a_job_is_of_what_decides_its_bytes():
     assert make_job().id == make_job().id
     assert make_job().id != make_job(chunk=(64, 64, 64)).id
     assert make_job().id != make_job(compress=ByteEncoding("gzip", 6, True)).id
-    assert Job.from_json(make_job().to_json()) == make_job()
+    # and how the places are reached does not
+    there = parse_location("s3://bucket/b")
+    reached = parse_location("s3://bucket/b", StoreOptions(region_name="eu-west-1", secrets="hush"))
+    job, other = make_job(destination=there), make_job(destination=reached)
+    assert job.id == other.id
+    # and both come back from its document, but for secrets
+    document = job_document(other, cut(other, ROOMY))
+    assert "hush" not in json.dumps(document)
+    back, _ = read_job_document(document)
+    assert back == other
+    assert back.destination.options == StoreOptions(region_name="eu-west-1")
