@@ -73,7 +73,8 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     assert destination is not None
     job = _job(config, source, destination, problems)
     must_be_new = config.destination is not None and config.destination.mode == "create"
-    return Resolved(job, _crew(config), config.state, config.queue.max_attempts, must_be_new)
+    is_remote = job.source.location.is_remote or job.destination.is_remote
+    return Resolved(job, _crew(config, is_remote), config.state, config.queue.max_attempts, must_be_new)
 
 
 @dataclass(frozen=True)
@@ -205,14 +206,14 @@ def _check_level(target: DestinationConfig) -> None:
         raise InputError(f"{target.compress_level} is not a level of {target.compress}, which has {possible}")
 
 
-def _crew(config: Config) -> Crew:
+def _crew(config: Config, is_remote: bool) -> Crew:
     """The workers that were asked for, or that suit this machine."""
     import psutil
 
     processes = config.workers.processes or _processors()
     share = psutil.virtual_memory().available // 2 // processes
     memory = config.workers.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
-    return Crew(processes, int(memory), config.workers.threads or LOCAL_THREADS)
+    return Crew(processes, int(memory), config.workers.threads or (REMOTE_THREADS if is_remote else LOCAL_THREADS))
 
 
 def _processors() -> int:
@@ -224,5 +225,6 @@ def _processors() -> int:
 
 # Between these a worker takes its share of half the free memory, if nothing is said.
 MEMORY_LEAST, MEMORY_MOST = 256 << 20, 1 << 30
-# Files of this machine come from its cache and codecs fill its cores: processes do it all.
-LOCAL_THREADS = 1
+# Files of this machine come from its cache and codecs fill its cores: processes do it all. Of what comes from afar much
+# has to be under way at a time.
+LOCAL_THREADS, REMOTE_THREADS = 1, 16

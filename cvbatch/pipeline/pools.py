@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 T = TypeVar("T")
@@ -34,24 +33,21 @@ class Serial:
 
 @dataclass(frozen=True)
 class Pools:
-    """Threads that fetch and decode, and threads that encode and store."""
+    """``threads`` that fetch and decode, and as many that encode and store."""
 
+    threads: int
     fetch: Submits
     store: Submits
 
     @classmethod
     def of(cls, threads: int) -> Self:
-        """``threads`` in each pool; with 1, all is done in the calling thread."""
+        """With one thread all is done in the calling one."""
         if threads == 1:
-            return cls(Serial(), Serial())
-        return cls(ThreadPoolExecutor(threads, "fetch"), ThreadPoolExecutor(threads, "store"))
+            return cls(1, Serial(), Serial())
+        return cls(threads, ThreadPoolExecutor(threads, "fetch"), ThreadPoolExecutor(threads, "store"))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Wait for what runs; what has not begun never will."""
         for pool in (self.fetch, self.store):
             if isinstance(pool, ThreadPoolExecutor):
                 pool.shutdown(wait=True, cancel_futures=True)

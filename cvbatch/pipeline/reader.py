@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,8 @@ from cvbatch.storage import Blob
 NO_RECORDER = Recorder()
 # What an absent chunk means.
 ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "background"
+# How often at the most.
+FETCHED_AGAIN = 4
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -69,18 +71,36 @@ class ChunkReader:
         with tally.stage("fetch"):
             blobs = self.chunks.read_group(indices)
         for index, blob in zip(indices, blobs, strict=True):
-            yield index, self._checked(index, blob, tally)
+            self.count(index, None if blob is None else len(blob.data), tally)
+            yield index, blob
 
-    def _checked(self, index: Vec, blob: Blob | None, tally: Tally) -> Blob | None:
-        if blob is None:
+    def count(self, index: Vec, nbytes: int | None, tally: Tally) -> None:
+        """Count a chunk that was read, None bytes for one that is absent. Raises as :meth:`fetch` does."""
+        if nbytes is None:
             if self.absent == ABSENT_IS_ERROR:
                 raise missing_chunk(self.chunks.name(index))
             tally.add(chunks_filled=int(self.absent == ABSENT_IS_FILLED))
-            return None
-        if len(blob.data) == 0:
+        elif nbytes == 0:
             raise EmptyFileException(f"{self.chunks.name(index)} has no bytes")
-        tally.add(chunks_read=1, bytes_read=len(blob.data))
-        return blob
+        else:
+            tally.add(chunks_read=1, bytes_read=nbytes)
+
+    def use(self, index: Vec, blob: Blob | None, does: Callable[[Vec, Blob | None], None]) -> None:
+        """Do something with a chunk, with its bytes fetched again if they don't decode.
+
+        A network may have spoiled them on their way. Bytes that come again as they were are damaged.
+        """
+        for _ in range(FETCHED_AGAIN):
+            try:
+                does(index, blob)
+            except DecodingError:
+                again = self.chunks.read(index)
+                if again is None or again == blob:
+                    raise
+                blob = again
+            else:
+                return
+        does(index, blob)
 
     def layout(self, index: Vec) -> Layout:
         """The array that a chunk stands for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,37 +14,45 @@ from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import Arena, SharedBlock
 from cvbatch.ops import downsample
 from cvbatch.pipeline.pools import Pools, finish_all
-from cvbatch.pipeline.work import PassWork
-from cvbatch.planner import PassLevel, Route, keeps_voxels, slab_bytes
+from cvbatch.pipeline.work import Copier, PassWork
+from cvbatch.planner import PassLevel, Route, blocks_at_once, keeps_voxels, slab_bytes
 from cvbatch.storage import Blob
 
 
-@dataclass(frozen=True)
-class TaskRun:
-    """A task whose first block is being fetched. ``cells`` take the chunks of each level to the store."""
+def run_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> Counts:
+    """Fetch what task ``index`` of the pass reads, make the coarser levels, store everything; what was done.
 
-    work: PassWork
-    blocks: ChunkGrid
-    around: _Surroundings
-    first: _BlockRun
-
-    def finish(self) -> Counts:
-        """Wait for the chunks, make the coarser levels, store everything, block by block; what was done.
-
-        Raises what went wrong first. Nothing of the task runs any more when this returns or raises.
-        """
-        self.first.finish()
-        for number in range(1, len(self.blocks)):
-            _start_block(self.work, self.blocks.box(self.blocks.index(number)), self.around).finish()
-        with self.around.tally.stage("store"):
-            for cell in self.around.cells:
-                cell.finish()
-        return self.around.tally.counts()
+    Block by block, and with threads the next block is fetched meanwhile. Without coarser levels and without a change of
+    grid nothing is kept: each chunk goes its own way, and the task is one block. Raises what went wrong first. Nothing
+    of the task runs any more when this returns or raises.
+    """
+    box = work.each.box(index)
+    cells = tuple(
+        writer.chunks.cell(work.each.level_box(level, box))
+        for level, writer in zip(work.each.levels, work.writers, strict=True)
+    )
+    around = _Surroundings(pools, arena, Tally(), cells)
+    blocks = work.each.blocks(box) if keeps_voxels(work.route, work.each) else ChunkGrid(box, box.size())
+    begun: deque[_BlockRun] = deque()
+    try:
+        for number in range(len(blocks)):
+            begun.append(_start_block(work, blocks.box(blocks.index(number)), around))
+            if len(begun) == blocks_at_once(pools.threads):
+                begun.popleft().finish()
+        while begun:
+            begun.popleft().finish()
+    finally:
+        for block in begun:
+            block.release()
+    with around.tally.stage("store"):
+        for cell in cells:
+            cell.finish()
+    return around.tally.counts()
 
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What the blocks of a task share."""
+    """What the blocks of a task share. ``cells`` take the chunks of each level to the store."""
 
     pools: Pools
     arena: Arena
@@ -68,9 +77,9 @@ class _BlockRun:
             if self.block is not None:
                 self._store_levels(_Slab(self.work, self.box, self.block))
         finally:
-            self._release()
+            self.release()
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Give back the memory, when nothing uses it any more."""
         for future in self.fetching:
             future.exception()
@@ -133,22 +142,6 @@ class _Slab:
         return self._block.array(offset, (*size, voxel.channels), voxel.dtype)
 
 
-def start_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> TaskRun:
-    """Begin to fetch what task ``index`` of the pass reads, and return while that goes on.
-
-    Without coarser levels and without a change of grid nothing is kept: each chunk goes its own way, and the task is
-    one block.
-    """
-    box = work.each.box(index)
-    cells = tuple(
-        writer.chunks.cell(work.each.level_box(level, box))
-        for level, writer in zip(work.each.levels, work.writers, strict=True)
-    )
-    around = _Surroundings(pools, arena, Tally(), cells)
-    blocks = work.each.blocks(box) if keeps_voxels(work.route, work.each) else ChunkGrid(box, box.size())
-    return TaskRun(work, blocks, around, _start_block(work, blocks.box(Vec.zeros()), around))
-
-
 def _start_block(work: PassWork, box: Bbox, around: _Surroundings) -> _BlockRun:
     """Begin to fetch what a block reads."""
     read_box = box - work.shift
@@ -181,9 +174,23 @@ class _Step:
 
     def do(self, group: list[Vec]) -> None:
         """Fetch chunks that are read in one go, and do what the route says with each."""
+        if self.work.copy is not None:
+            for index in group:
+                self._copy_there(index, self.work.copy)
+            return
         does = {Route.BUILD: self._paint, Route.RECODE: self._recode, Route.COPY: self._copy}[self.work.route]
         for index, blob in self.work.reader.fetch_group(group, self.tally):
-            does(index, blob)
+            self.work.reader.use(index, blob, does)
+
+    def _copy_there(self, index: Vec, copy: Copier) -> None:
+        """Have the store copy a chunk by itself."""
+        with self.tally.stage("store"):
+            nbytes = copy(index, self._target(index))
+        self.work.reader.count(index, nbytes, self.tally)
+        if nbytes is None:
+            self._copy(index, None)
+        else:
+            self.tally.add(chunks_copied=1, chunks_written=1, bytes_written=nbytes)
 
     def _recode(self, index: Vec, blob: Blob | None) -> None:
         """Decode and encode the one chunk."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cvbatch.codecs import ByteCodec, array_codec, byte_codec
-from cvbatch.formats.precomputed import open_chunks
+from cvbatch.formats.precomputed import copier, open_chunks
 from cvbatch.geometry import Vec
 from cvbatch.metadata import Job, ScaleInfo
 from cvbatch.ops import Kernel, kernel_for
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_ERROR, ChunkReader
 from cvbatch.pipeline.recorder import Recorder
 from cvbatch.pipeline.writer import ChunkWriter
-from cvbatch.planner import Pass, Plan, Route, base_scale, route
+from cvbatch.planner import Pass, Plan, Route, base_scale, keeps_voxels, route
 from cvbatch.storage import Store, open_store
+
+Copier: TypeAlias = Callable[[Vec, Vec], int | None]
 
 
 @dataclass(frozen=True)
 class PassWork:
     """Everything that the tasks of one pass share.
 
-    The source's coordinates are those of the pass minus ``shift``.
+    The source's coordinates are those of the pass minus ``shift``. ``copy`` copies chunks that need nothing else inside
+    their store.
     """
 
     plan: Plan
@@ -30,6 +35,7 @@ class PassWork:
     writers: tuple[ChunkWriter, ...]
     kernel: Kernel
     shift: Vec
+    copy: Copier | None = None
 
     def accepts(self, encoding: str) -> bool:
         """Whether chunks that are copied may keep the compression that they have."""
@@ -43,14 +49,19 @@ def open_pass(plan: Plan, number: int, recorder: Recorder) -> PassWork:
     """Open what a pass reads and writes. Nothing is read or written yet."""
     job, each = plan.job, plan.passes[number]
     destination = open_store(job.destination)
+    reader = _reader(job, each, destination, recorder)
+    writers = tuple(_writer(job, level.level.scale, destination) for level in each.levels)
+    way = route(job, each)
+    unchanged = way is Route.COPY and not keeps_voxels(way, each) and not job.compress.required
     return PassWork(
         plan,
         each,
-        route(job, each),
-        _reader(job, each, destination, recorder),
-        tuple(_writer(job, level.level.scale, destination) for level in each.levels),
+        way,
+        reader,
+        writers,
         kernel_for(job.downsampling.method, job.downsampling.sparse),
         job.translate if number == 0 else Vec.zeros(),
+        copier(reader.chunks, writers[0].chunks) if unchanged else None,
     )
 
 

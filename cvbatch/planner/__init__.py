@@ -4,11 +4,14 @@ from cvbatch.planner.align import aligned_region, write_unit
 from cvbatch.planner.check import check_plan
 from cvbatch.planner.cut import Crew, cut
 from cvbatch.planner.memory import (
+    MOST_AT_ONCE,
     Extents,
+    blocks_at_once,
     extents_of,
     projected_bytes,
     slab_bytes,
     slab_shape,
+    slabs_bytes,
     tasks_at_once,
     worker_bytes,
 )
@@ -16,6 +19,7 @@ from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
 from cvbatch.planner.route import Route, keeps_voxels, route
 
 __all__ = [
+    "MOST_AT_ONCE",
     "Crew",
     "Extents",
     "Pass",
@@ -24,6 +28,7 @@ __all__ = [
     "Route",
     "aligned_region",
     "base_scale",
+    "blocks_at_once",
     "check_plan",
     "cut",
     "extents_of",
@@ -32,6 +37,7 @@ __all__ = [
     "route",
     "slab_bytes",
     "slab_shape",
+    "slabs_bytes",
     "tasks_at_once",
     "worker_bytes",
     "write_unit",

@@ -9,7 +9,7 @@ from cvbatch.errors import MemoryBudgetError
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata import Job, PassSpec, PlanSpec
 from cvbatch.planner.align import chunk_unit, write_unit
-from cvbatch.planner.memory import Extents, projected_bytes, slab_bytes
+from cvbatch.planner.memory import MOST_AT_ONCE, Extents, projected_bytes, slab_bytes
 from cvbatch.planner.plan import PassLevel, base_scale, make_pass, pass_levels
 
 # Growing a task beyond this gains nothing, and costs balance between workers and work lost at a kill.
@@ -96,13 +96,14 @@ def _extents(job: Job, levels: tuple[PassLevel, ...], region: Bbox, crew: Crew) 
     """
     least = _least(levels)
     alone = least.task == least.block
+    at_once = MOST_AT_ONCE if alone and crew.threads > 1 else 1
     most = region.size() if alone else least.task.minimum(region.size())
 
     def worthwhile(block: Vec) -> bool:
         extents = Extents(block if alone else least.task, block)
         return (
             slab_bytes(job, levels, block.minimum(most)) <= ENOUGH_BYTES
-            and _projected(job, levels, extents, region, crew, tasks_at_once=2 if alone else 1) <= crew.memory
+            and _projected(job, levels, extents, region, crew, tasks_at_once=at_once) <= crew.memory
         )
 
     def leaves_enough_tasks(block: Vec) -> bool:

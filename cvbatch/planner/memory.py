@@ -10,6 +10,8 @@ from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
 
 # An interpreter with numpy, the codecs and a thread or two, measured.
 PROCESS_BYTES = 48 << 20
+# Tasks in a worker's memory.
+MOST_AT_ONCE = 3
 # Bytes of an encoded chunk for a byte of its voxels.
 ENCODED_SHARE = {"image": 0.95, "segmentation": 0.15}
 
@@ -27,6 +29,12 @@ def slab_bytes(job: Job, levels: tuple[PassLevel, ...], block: Vec) -> int:
     coarser = [level.factor for level in levels if level.factor != Vec.ones()]
     cells = [block.product()] + [slab_shape(block, factor).product() for factor in coarser]
     return sum(cells) * job.voxel.nbytes
+
+
+def slabs_bytes(job: Job, levels: tuple[PassLevel, ...], extents: Extents, threads: int) -> int:
+    """The shared memory of one task."""
+    blocks = 1 if extents.block == extents.task else blocks_at_once(threads)
+    return blocks * slab_bytes(job, levels, extents.block)
 
 
 def slab_shape(block: Vec, factor: Vec) -> Vec:
@@ -55,8 +63,13 @@ def scratch_bytes(job: Job, levels: tuple[PassLevel, ...]) -> int:
 
 def projected_bytes(job: Job, levels: tuple[PassLevel, ...], extents: Extents, threads: int, tasks_at_once: int) -> int:
     """Resident bytes of a worker that has ``tasks_at_once`` tasks in its memory."""
-    of_a_task = slab_bytes(job, levels, extents.block) + shard_bytes(job, levels, extents.task)
+    of_a_task = slabs_bytes(job, levels, extents, threads) + shard_bytes(job, levels, extents.task)
     return PROCESS_BYTES + tasks_at_once * of_a_task + threads * scratch_bytes(job, levels)
+
+
+def blocks_at_once(threads: int) -> int:
+    """How many blocks of a task are in memory: with threads the next is fetched while one is computed."""
+    return 1 if threads == 1 else 2
 
 
 def extents_of(each: Pass) -> Extents:
@@ -66,14 +79,17 @@ def extents_of(each: Pass) -> Extents:
 
 
 def tasks_at_once(plan: Plan, each: Pass) -> int:
-    """How many tasks a worker has in its memory: the next is fetched while one is computed, if both fit."""
-    spec = plan.spec
-    if spec.threads == 1:
-        return 1
-    return 2 if projected_bytes(plan.job, each.levels, extents_of(each), spec.threads, 2) <= spec.memory else 1
+    """How many tasks a worker has in its memory: one is fetched, one is computed, one is stored, if they fit."""
+    spec, extents = plan.spec, extents_of(each)
+    most = 1 if spec.threads == 1 else MOST_AT_ONCE
+    fitting = (n for n in range(most, 1, -1) if _needs(plan, each, extents, n) <= spec.memory)
+    return next(fitting, 1)
+
+
+def _needs(plan: Plan, each: Pass, extents: Extents, at_once: int) -> int:
+    return projected_bytes(plan.job, each.levels, extents, plan.spec.threads, at_once)
 
 
 def worker_bytes(plan: Plan, each: Pass) -> int:
     """Resident bytes that a worker is expected to need in a pass."""
-    at_once = tasks_at_once(plan, each)
-    return projected_bytes(plan.job, each.levels, extents_of(each), plan.spec.threads, at_once)
+    return _needs(plan, each, extents_of(each), tasks_at_once(plan, each))

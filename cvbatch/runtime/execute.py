@@ -13,7 +13,7 @@ from cvbatch.formats.precomputed import add_processing, read_info, read_provenan
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Batch, Job
-from cvbatch.planner import Crew, Pass, Plan, cut, extents_of, keeps_voxels, route, slab_bytes, tasks_at_once
+from cvbatch.planner import Crew, Pass, Plan, cut, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
 from cvbatch.queues import LocalQueue
 from cvbatch.runtime.host import identity, now_text, worker_name
 from cvbatch.runtime.lock import RegionLock, acquire
@@ -139,7 +139,10 @@ def _check_room(plan: Plan, processes: int) -> None:
     processes = 1 if _is_inline(plan.job) else min(processes, len(plan))
     kept = [each for each in plan.passes if keeps_voxels(route(plan.job, each), each)]
     most = max(
-        (tasks_at_once(plan, each) * slab_bytes(plan.job, each.levels, extents_of(each).block) for each in kept),
+        (
+            tasks_at_once(plan, each) * slabs_bytes(plan.job, each.levels, extents_of(each), plan.spec.threads)
+            for each in kept
+        ),
         default=0,
     )
     if processes * most > room:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
-from cvbatch.pipeline import PassWork, Pools, Recorder, TaskRun, open_pass, start_task
+from cvbatch.pipeline import PassWork, Pools, Recorder, open_pass, run_task
 from cvbatch.planner import Plan
 
 
@@ -34,38 +35,29 @@ def peak_memory_bytes() -> int:
 
 @dataclass
 class TaskRunner:
-    """Begins and finishes tasks, with the pass of the last one open."""
+    """Runs tasks, from one thread or several, with the pass of the last one open."""
 
     plan: Plan
     pools: Pools
     arena: Arena
     recorder: Recorder = field(default_factory=Recorder)
     _work: PassWork | None = field(default=None, repr=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def begin(self, task: Task) -> TaskRun:
-        if self._work is None or self._work.each.number != task.pass_number:
-            self._work = open_pass(self.plan, task.pass_number, self.recorder)
-        return start_task(self._work, task.index, self.pools, self.arena)
+    def run(self, task: Task) -> dict[str, Any]:
+        """Run a task; the message that says what became of it."""
+        start = time.perf_counter()
+        message: dict[str, Any] = {"task": [task.pass_number, task.index]}
+        try:
+            message["counts"] = run_task(self._pass(task), task.index, self.pools, self.arena).to_json()
+        except Exception as error:  # noqa: BLE001 - a failing task never ends a worker
+            message["error"] = error_document(error)
+        message["seconds"] = time.perf_counter() - start
+        message["peak_memory_bytes"] = peak_memory_bytes()
+        return message
 
-
-def run_task(begun: TaskRun | Exception, task: Task, seconds: float) -> dict[str, Any]:
-    """Finish a task; the message that says what became of it. ``seconds`` were spent on it before."""
-    start = time.perf_counter()
-    message: dict[str, Any] = {"task": [task.pass_number, task.index]}
-    try:
-        if isinstance(begun, Exception):
-            raise begun
-        message["counts"] = begun.finish().to_json()
-    except Exception as error:  # noqa: BLE001 - a failing task never ends a worker
-        message["error"] = error_document(error)
-    message["seconds"] = seconds + time.perf_counter() - start
-    message["peak_memory_bytes"] = peak_memory_bytes()
-    return message
-
-
-def try_begin(runner: TaskRunner, task: Task) -> TaskRun | Exception:
-    """Begin a task; what went wrong is kept for when it would be finished."""
-    try:
-        return runner.begin(task)
-    except Exception as error:  # noqa: BLE001 - a failing task never ends a worker
-        return error
+    def _pass(self, task: Task) -> PassWork:
+        with self._opening:
+            if self._work is None or self._work.each.number != task.pass_number:
+                self._work = open_pass(self.plan, task.pass_number, self.recorder)
+            return self._work

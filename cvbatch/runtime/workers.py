@@ -12,7 +12,7 @@ from cvbatch.memory import Arena
 from cvbatch.metadata import Task
 from cvbatch.pipeline import Pools
 from cvbatch.planner import Plan
-from cvbatch.runtime.tasks import TaskRunner, run_task, try_begin
+from cvbatch.runtime.tasks import TaskRunner
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class InlineWorkers:
             time.sleep(timeout_seconds)
             return []
         task, self._next = self._next, None
-        message = run_task(try_begin(self._runner, task), task, 0.0)
+        message = self._runner.run(task)
         return [outcome_from(message, task.job_id)]
 
     def close(self, kill: bool) -> None:
-        self._pools.__exit__(None, None, None)
+        self._pools.close()
         self._arena.close()

@@ -22,9 +22,10 @@ from cvbatch.pipeline import (
     Pools,
     Recorder,
     open_pass,
-    start_task,
+    run_task,
 )
 from cvbatch.planner import Plan
+from cvbatch.storage import Blob
 from cvbatch.volume.access import Access, read_secret_document, secret_document
 from cvbatch.volume.canvas import Canvas
 from cvbatch.volume.lru import ChunkLru
@@ -114,7 +115,10 @@ class ReadChunks(_Parts):
     def do(self, number: int) -> None:
         tally = Tally()
         for index, blob in self._reader.fetch_group(self._groups[number], tally):
-            self._reader.paint(index, blob, self.canvas.part(self.box), self.box, tally)
+            self._reader.use(index, blob, lambda index, blob: self._paint(index, blob, tally))
+
+    def _paint(self, index: Vec, blob: Blob | None, tally: Tally) -> None:
+        self._reader.paint(index, blob, self.canvas.part(self.box), self.box, tally)
 
 
 @dataclass(frozen=True)
@@ -189,13 +193,18 @@ class TransferTasks:
         return Arena(self.plan.job.id, self.plan.spec.memory)
 
     @cached_property
+    def _pools(self) -> Pools:
+        return Pools.of(self.plan.spec.threads)
+
+    @cached_property
     def _pass(self) -> PassWork:
         return open_pass(self.plan, 0, self.recorder)
 
     def do(self, number: int) -> None:
-        start_task(self._pass, number, Pools.of(1), self._arena).finish()
+        run_task(self._pass, number, self._pools, self._arena)
 
     def close(self) -> None:
+        self._pools.close()
         self._arena.close()
 
     def to_json(self) -> dict[str, Any]:

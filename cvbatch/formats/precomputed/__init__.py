@@ -1,6 +1,6 @@
 """Neuroglancer's Precomputed format: ``info``, ``provenance`` and chunks."""
 
-from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, layout_of, open_chunks
+from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, copier, layout_of, open_chunks
 from cvbatch.formats.precomputed.document import write_document
 from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, read_info_document, write_info
 from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
@@ -9,6 +9,7 @@ __all__ = [
     "Cell",
     "ChunkStore",
     "add_processing",
+    "copier",
     "info_to_json",
     "layout_of",
     "open_chunks",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from cvbatch.formats.precomputed.plain import PlainChunks
@@ -86,6 +87,16 @@ class ChunkLayout(ChunkStore, Protocol):
 def layout_of(scale: ScaleInfo) -> type[ChunkLayout]:
     """How the chunks of a scale are laid out."""
     return PlainChunks if scale.sharding is None else ShardedChunks
+
+
+def copier(source: ChunkStore, target: ChunkStore) -> Callable[[Vec, Vec], int | None] | None:
+    """What copies the chunk of one index to another inside the store, and says how many bytes it has (None: absent).
+
+    None where the store can't, or a chunk is no object of its own.
+    """
+    if isinstance(source, PlainChunks) and isinstance(target, PlainChunks) and target.copies_from(source):
+        return partial(target.copy, source)
+    return None
 
 
 def open_chunks(store: Store, scale: ScaleInfo) -> ChunkStore:

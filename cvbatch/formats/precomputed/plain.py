@@ -11,6 +11,10 @@ from typing import Self
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata.volume import ScaleInfo
 from cvbatch.storage import Blob, Store
+from cvbatch.storage.base import OCTETS
+
+# What browsers can show by themselves.
+CONTENT_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "jxl": "image/jxl"}
 
 
 class PlainChunks:
@@ -19,6 +23,7 @@ class PlainChunks:
     def __init__(self, store: Store, scale: ScaleInfo) -> None:
         self._store = store
         self._key = scale.key
+        self._content_type = CONTENT_TYPES.get(scale.encoding, OCTETS)
         self.grid = ChunkGrid(scale.bounds, scale.chunk_size)
 
     @classmethod
@@ -41,13 +46,21 @@ class PlainChunks:
         return self
 
     def write(self, index: Vec, blob: Blob) -> None:
-        self._store.put(self.key(index), blob)
+        self._store.put(self.key(index), blob, self._content_type)
 
     def delete(self, index: Vec) -> None:
         self._store.delete(self.key(index))
 
     def finish(self) -> None:
         """Every chunk was stored when it was written."""
+
+    def copies_from(self, source: Self) -> bool:
+        """Whether :meth:`copy` can copy from there."""
+        return self._store.copies_from(source._store)
+
+    def copy(self, source: Self, source_index: Vec, index: Vec) -> int | None:
+        """Copy a chunk inside the store, which its bytes don't leave; how many, None where it is absent."""
+        return self._store.copy(source._store, source.key(source_index), self.key(index))
 
     def exists(self, index: Vec) -> bool:
         return self._store.exists(self.key(index))
