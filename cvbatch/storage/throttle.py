@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 FIRST, MOST = 16.0, 128.0
-# One more step up is kept if it brought so much more.
+# A step up is kept where it brings so much more, a step down where it costs less than that.
 WORTHWHILE = 1.05
-STEP_UP, STEP_DOWN = 1.4, 0.6
-# A measurement is of at least so many rounds, and after a step that did not help the next is so many later.
-ROUNDS, PAUSE = 3, 8
+STEP, LEAST_STEP, STEP_BACK = 1.4, 2.0, 0.6
+# How many rounds of answers tell what a step does, and how many pass before the next if it did nothing. Fewer answers
+# than LEAST are chance.
+ROUNDS, PAUSE, LEAST = 4, 60, 40
 # What pushes back says so to everything that is under way at once: that counts as one time.
 PUSH_BACK_SECONDS = 0.5
 
@@ -23,6 +24,7 @@ class _Window:
     """A measurement: what ended since, and whether anything had to wait for its turn."""
 
     since: float
+    rounds: int
     ended: int = 0
     waited: bool = False
 
@@ -30,20 +32,25 @@ class _Window:
 @dataclass
 class Throttle:
     """Turns for the threads of this process. The limit climbs while the rate of answers does, as a hill is climbed
-    in fog; a store that says "slow down" cuts it at once."""
+    in fog, and comes down again where that costs nothing; a store that says "slow down" cuts it at once.
+
+    A step from the limit that is known to be good is measured, and taken back if it did not help: then the next
+    goes in the other direction. A thread that has a turn must not wait for another.
+    """
 
     clock: Callable[[], float] = time.monotonic
     limit: float = FIRST
     running: int = 0
-    _last_rate: float = 0.0
-    _last_limit: float = FIRST
-    _pause: int = 0
+    _good: float = field(init=False)
+    _good_rate: float = 0.0
+    _upwards: bool = True
     _pushed_back: float = float("-inf")
     _window: _Window = field(init=False, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     def __post_init__(self) -> None:
-        self._window = _Window(self.clock())
+        self._good = self.limit
+        self._begin(ROUNDS)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -67,30 +74,41 @@ class Throttle:
             now = self.clock()
             if now - self._pushed_back >= PUSH_BACK_SECONDS:
                 self._pushed_back = now
-                self.limit = max(1.0, self.limit * STEP_DOWN)
-                self._begin(pause=PAUSE)
+                self.limit = max(1.0, self.limit * STEP_BACK)
+            # Refusals are quick: what was counted with them among the answers tells nothing.
+            self._good, self._upwards = self.limit, True
+            self._begin(PAUSE)
 
-    def _begin(self, pause: int = 0) -> None:
-        self._window = _Window(self.clock())
-        self._pause = max(self._pause, pause)
+    def _begin(self, rounds: int) -> None:
+        self._window = _Window(self.clock(), rounds)
 
     def _measure(self) -> None:
-        """Count an answer; at the end of a measurement go on up, or back."""
+        """Count an answer; at the end of a measurement take a step, or take the last one back."""
         window = self._window
         window.ended += 1
-        if window.ended < ROUNDS * self.limit:
+        if window.ended < max(window.rounds * self.limit, LEAST):
             return
         rate = window.ended / max(self.clock() - window.since, 1e-9)
         if not window.waited:  # Nobody wants more than there is.
-            self._begin()
-            return
-        if self._pause > 0:
-            self._pause -= 1
-            self._last_rate, self._last_limit = rate, self.limit
-        elif rate >= WORTHWHILE * self._last_rate or self.limit <= self._last_limit:
-            self._last_rate, self._last_limit = rate, self.limit
-            self.limit = min(MOST, self.limit * STEP_UP)
+            self._begin(window.rounds)
+        elif self._is_good(rate):
+            self._good, self._good_rate = self.limit, rate
+            self._step()
+            self._begin(ROUNDS)
         else:
-            self.limit, self._pause = self._last_limit, PAUSE
-        self._begin()
+            self.limit, self._upwards = self._good, not self._upwards
+            self._begin(PAUSE)
         self._changed.notify_all()
+
+    def _is_good(self, rate: float) -> bool:
+        if self.limit > self._good:
+            return rate >= self._good_rate * WORTHWHILE
+        return self.limit == self._good or rate >= self._good_rate / WORTHWHILE
+
+    def _step(self) -> None:
+        """One step; by whole turns, or it would change nothing."""
+        self._upwards = self.limit < MOST if self._upwards else self.limit <= 1
+        if self._upwards:
+            self.limit = min(MOST, max(self.limit * STEP, self.limit + LEAST_STEP))
+        else:
+            self.limit = max(1.0, min(self.limit / STEP, self.limit - LEAST_STEP))
