@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from cvbatch.cli.doctor import doctor
 from cvbatch.cli.info import info
 from cvbatch.cli.output import print_error
 from cvbatch.cli.plan import plan
@@ -35,7 +36,7 @@ def cvbatch() -> None:
     """
 
 
-for command in (run, plan, resume, status, info, sample, shm):
+for command in (run, plan, resume, status, info, doctor, sample, shm):
     cvbatch.add_command(command)
 
 

@@ -69,6 +69,7 @@ def acquire(plan: Plan, clock: Callable[[], float] = time.time) -> RegionLock:
     document = {"job": plan.job.id, "owner": identity(), "since": now_text(), "boxes": boxes}
     lock = RegionLock(store, f"{FOLDER}{plan.job.id}.json", document, clock)
     _remove_stale(store, clock)
+    store.delete(f"{FOLDER}may-delete")  # Who may not would find out at the end, with a lock that stays.
     if not store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS})):
         raise JobBusyError(_busy(store, lock.key))
     for key in store.list(FOLDER):

@@ -2,8 +2,18 @@
 
 from cvbatch.storage.base import Blob, Buffer, Store
 from cvbatch.storage.local import LocalStore
-from cvbatch.storage.open import open_store
+from cvbatch.storage.open import credentials_of, open_store
 from cvbatch.storage.options import StoreOptions
 from cvbatch.storage.url import Location, parse_location
 
-__all__ = ["Blob", "Buffer", "LocalStore", "Location", "Store", "StoreOptions", "open_store", "parse_location"]
+__all__ = [
+    "Blob",
+    "Buffer",
+    "LocalStore",
+    "Location",
+    "Store",
+    "StoreOptions",
+    "credentials_of",
+    "open_store",
+    "parse_location",
+]

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,8 @@ from urllib.parse import urlsplit
 from cvbatch.errors import AuthenticationError
 from cvbatch.storage.url import SERVERS, Location
 
-SEARCHED_FOLDERS = "~/.cloudvolume/secrets (or $CLOUD_VOLUME_DIR/secrets)"
+# The client asks again 5 minutes before this ends, and what AWS's tools give out is good for 10 minutes at least.
+AWS_KEPT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,27 @@ def find_credentials(location: Location) -> Credentials:
         return find(location, _parsed(options.secrets, "secrets"), "secrets given by the caller")
     path = _secret_file(location)
     if path is not None:
-        with open(path, encoding="utf-8") as file:
-            return find(location, _parsed(file.read(), path), path)
+        return find(location, _parsed(_text(path), path), path)
     return find(location, None, "")
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise AuthenticationError(f"{path}: {error.strerror}") from error
+    except UnicodeError:
+        raise AuthenticationError(f"{path}: the credentials are not text") from None
 
 
 def _parsed(text: str, where: str) -> dict[str, Any] | str:
     """A JSON object, or a bare token. What can't be understood is not repeated: it is a secret."""
     if not text.lstrip().startswith("{"):
-        return text.strip()
+        token = text.strip()
+        if not token.isascii() or not token.isprintable() or not token:
+            raise AuthenticationError(f"{where}: the credentials are neither JSON nor a token")
+        return token
     try:
         value: dict[str, Any] = json.loads(text)
     except ValueError:
@@ -76,6 +90,10 @@ def _file_names(location: Location) -> Iterator[str]:
     yield f"{kind}-secret.json"
 
 
+def _searched(location: Location) -> str:
+    return f"Looked in {' and '.join(secret_folders())} for {', '.join(_file_names(location))}"
+
+
 def _secret_file(location: Location) -> str | None:
     candidates = (os.path.join(folder, name) for name in _file_names(location) for folder in secret_folders())
     return next(filter(os.path.isfile, candidates), None)
@@ -98,7 +116,7 @@ def _s3(location: Location, given: dict[str, Any] | str | None, origin: str) -> 
 def _s3_keys(given: dict[str, Any] | str, origin: str) -> Credentials:
     values = given if isinstance(given, dict) else {}
     key, secret = values.get("AWS_ACCESS_KEY_ID"), values.get("AWS_SECRET_ACCESS_KEY")
-    if not key or not secret:
+    if not (key and isinstance(key, str) and secret and isinstance(secret, str)):
         raise AuthenticationError(
             f"{origin}: credentials of S3 are a JSON object with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and "
             "AWS_SESSION_TOKEN if they are temporary"
@@ -121,26 +139,31 @@ def _s3_chain(location: Location) -> Credentials:
     try:
         session = boto3.session.Session()
         found = session.get_credentials()
-    except BotoCoreError as error:
-        raise AuthenticationError(f"{location.url}: {error}") from error
+    except (BotoCoreError, OSError, ValueError) as error:  # The latter two where a credential_process is at fault.
+        raise AuthenticationError(f"{location.url}: the settings of the AWS tools don't work: {error}") from error
     if found is None:
         raise AuthenticationError(
-            f"{location.url}: no credentials for S3. Looked in {SEARCHED_FOLDERS} for "
-            f"{', '.join(_file_names(location))}, in the environment (AWS_ACCESS_KEY_ID), in the profiles of ~/.aws, "
-            "and for a role of this machine. For a public bucket set anonymous: true"
+            f"{location.url}: no credentials for S3. {_searched(location)}, in the environment (AWS_ACCESS_KEY_ID), "
+            "in the profiles of ~/.aws, and for a role of this machine. For a public bucket set anonymous: true"
         )
     profile = f" (profile {session.profile_name})" if found.method.startswith(("shared", "config", "sso")) else ""
-    return Credentials(
-        f"AWS {found.method}{profile}", provider=Boto3CredentialProvider(session), region=session.region_name or ""
-    )
+    provider = Boto3CredentialProvider(session, ttl=AWS_KEPT)
+    return Credentials(f"AWS {found.method}{profile}", provider=provider, region=session.region_name or "")
 
 
 # Google
 
+SERVICE_ACCOUNT = ("client_email", "private_key", "private_key_id")
+
 
 def _google(location: Location, given: dict[str, Any] | str | None, origin: str) -> Credentials:
     if isinstance(given, dict):
-        who = given.get("client_email")
+        if not all(isinstance(given.get(name), str) for name in SERVICE_ACCOUNT):
+            raise AuthenticationError(
+                f"{origin}: not the key of a service account, which has {', '.join(SERVICE_ACCOUNT)}. Other "
+                "credentials of Google are found by GOOGLE_APPLICATION_CREDENTIALS"
+            )
+        who = given["client_email"]
         return Credentials(f"{origin} ({who})" if who else origin, {"service_account_key": json.dumps(given)})
     if given is not None:
         return Credentials(origin, provider=partial(_constant_token, given))
@@ -150,12 +173,11 @@ def _google(location: Location, given: dict[str, Any] | str | None, origin: str)
 
     try:
         found, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_write"])
-    except GoogleAuthError as error:
+    except (GoogleAuthError, OSError, ValueError) as error:
         raise AuthenticationError(
-            f"{location.url}: no credentials for Google Storage. Looked in {SEARCHED_FOLDERS} for "
-            f"{', '.join(_file_names(location))}, and for application default credentials "
-            "(GOOGLE_APPLICATION_CREDENTIALS, gcloud auth application-default login, the identity of this machine). "
-            "For a public bucket set anonymous: true"
+            f"{location.url}: no credentials for Google Storage. {_searched(location)}, and for application default "
+            "credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud auth application-default login, the identity of this "
+            f"machine): {error} For a public bucket set anonymous: true"
         ) from error
     who = getattr(found, "service_account_email", None) or type(found).__module__.rpartition(".")[2]
     return Credentials(f"Google application default credentials ({who})", provider=GoogleCredentialProvider(found))

@@ -46,13 +46,18 @@ class Failure:
             return False
         if self.status:
             return self.status in TRANSIENT_STATUSES or self.code in ("SlowDown", "RequestTimeout")
-        return not self._is_tls and "MissingContentLength" not in self.cause
+        return not (self.is_elsewhere or self._is_tls or "MissingContentLength" in self.cause)
 
     @property
     def is_refusal(self) -> bool:
         """Whether the caller is known, and may not."""
         # Of lists and of deleting many the client tells it only in words.
         return self.name == "PermissionDeniedError" or self.status == FORBIDDEN or "AccessDenied" in self.cause
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the bucket is in another region."""
+        return self.code in OTHER_REGION or self.status in REDIRECTIONS or "without LOCATION" in self.cause
 
     @property
     def _is_tls(self) -> bool:
@@ -86,7 +91,9 @@ class Attempt:
 def as_our_error(failure: Failure, attempt: Attempt, tries: int) -> StorageError:
     """The error for a request that is given up: names the place, who asked, and what to change."""
     location, action = attempt.location, attempt.action
-    said = f"{failure.status} {failure.code}".strip() + (f": {failure.message}" if failure.message else "")
+    said = f"{failure.status or ''} {failure.code or 'AccessDenied' * failure.is_refusal}".strip() + (
+        f": {failure.message}" if failure.message else ""
+    )
     attempted = f"cannot {action} {location.url}/{attempt.key}".rstrip("/") + f" as {attempt.who}"
     kind, words = _diagnosis(failure, location, action, said)
     times = f" after {tries} tries" if tries > 1 else ""
@@ -103,9 +110,11 @@ def _diagnosis(failure: Failure, location: Location, action: str, said: str) -> 
         )
     elif failure.code == "NoSuchBucket" or failure.name == "FileNotFoundError":
         kind, words = WrongPlaceError, f"there is no bucket {location.bucket!r} ({said}). Is the name right?"
-    elif failure.code in OTHER_REGION or failure.status in REDIRECTIONS:
+    elif failure.is_elsewhere:
         kind = WrongPlaceError
-        words = f"the bucket is in another region than the one that was asked ({said}). Set region_name"
+        words = (
+            f"the bucket is in another region than the one that was asked{f' ({said})' * bool(said)}. Set region_name"
+        )
     elif failure.is_refusal:
         kind, words = ForbiddenError, _refusal(location, action, said)
     elif failure.is_transient:

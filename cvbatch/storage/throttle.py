@@ -14,9 +14,11 @@ WORTHWHILE = 1.05
 STEP, LEAST_STEP, STEP_BACK = 1.4, 2.0, 0.6
 # How many rounds of answers tell what a step does, and how many pass before the next if it did nothing. Fewer answers
 # than LEAST are chance.
-ROUNDS, PAUSE, LEAST = 4, 60, 40
+ROUNDS, PAUSE, LEAST = 4, 30, 60
 # What pushes back says so to everything that is under way at once: that counts as one time.
 PUSH_BACK_SECONDS = 0.5
+# How much of a refusal an answer makes up for: stores refuse some requests for no reason of ours.
+FORGIVEN = 0.03
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Throttle:
     _good: float = field(init=False)
     _good_rate: float = 0.0
     _upwards: bool = True
+    _refused: float = 0.0
     _pushed_back: float = float("-inf")
     _window: _Window = field(init=False, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
@@ -69,11 +72,14 @@ class Throttle:
                 self._changed.notify()
 
     def push_back(self) -> None:
-        """The store asks for fewer requests."""
+        """The store asks for fewer requests. One in a hundred may."""
         with self._changed:
+            self._refused += 1
+            if self._refused < self.limit / FIRST:
+                return
             now = self.clock()
             if now - self._pushed_back >= PUSH_BACK_SECONDS:
-                self._pushed_back = now
+                self._pushed_back, self._refused = now, 0.0
                 self.limit = max(1.0, self.limit * STEP_BACK)
             # Refusals are quick: what was counted with them among the answers tells nothing.
             self._good, self._upwards = self.limit, True
@@ -86,6 +92,7 @@ class Throttle:
         """Count an answer; at the end of a measurement take a step, or take the last one back."""
         window = self._window
         window.ended += 1
+        self._refused = max(0.0, self._refused - FORGIVEN)
         if window.ended < max(window.rounds * self.limit, LEAST):
             return
         rate = window.ended / max(self.clock() - window.since, 1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from cvbatch.errors import UnsupportedFormatError, UnsupportedProtocolError
 from cvbatch.storage.options import StoreOptions
@@ -14,8 +14,11 @@ OTHER_FORMATS = ("graphene", "n5", "boss", "zarr", "zarr2", "zarr3")
 BUCKETS = ("s3", "gs")
 SERVERS = ("http", "https")
 PROTOCOLS = ("file", "mem", *BUCKETS, *SERVERS)
-# How Neuroglancer's own syntax says it, behind the path.
-FORMAT_SUFFIX = "|neuroglancer-precomputed:"
+# How Neuroglancer's own syntax says the format, behind the path.
+FORMAT_SUFFIX = re.compile(r"\|([\w-]+):$")
+PRECOMPUTED = ("neuroglancer-precomputed", "precomputed")
+# What the path of a web address has as it is; the rest is written as %20.
+PLAIN = "/!$&'()*+,;=:@|"
 # Where the objects of a bucket can be read by HTTPS.
 PUBLIC_HOSTS = {"gs": "https://storage.googleapis.com", "s3": "https://s3.amazonaws.com"}
 
@@ -24,10 +27,10 @@ PUBLIC_HOSTS = {"gs": "https://storage.googleapis.com", "s3": "https://s3.amazon
 class Location:
     """Where a volume is.
 
-    ``path`` is absolute for ``file`` and ``bucket/key`` for ``s3`` and ``gs``, without slash at the end. ``endpoint``
-    is the server (``https://host:port``) of ``http``, ``https``, and of an ``s3`` that isn't Amazon's; ``alias`` the
-    name that cloud-files has for that server. ``options`` say how it is reached: two locations are one place
-    without them.
+    ``path`` is absolute for ``file`` and ``bucket/key`` for ``s3`` and ``gs``, without slash at the end; of a web
+    address it has a space where the URL has %20. ``endpoint`` is the server (``https://host:port``) of ``http``,
+    ``https``, and of an ``s3`` that isn't Amazon's; ``alias`` the name that cloud-files has for that server.
+    ``options`` say how it is reached: two locations are one place without them.
     """
 
     protocol: str
@@ -39,7 +42,7 @@ class Location:
     @property
     def url(self) -> str:
         if self.protocol in SERVERS:
-            return f"{self.endpoint}/{self.path}".rstrip("/")
+            return f"{self.endpoint}/{quote(self.path, PLAIN)}".rstrip("/")
         if self.alias:
             return f"{self.alias}://{self.path}"
         server = f"{self.endpoint}/" if self.endpoint else ""
@@ -67,7 +70,8 @@ class Location:
         return replace(self, alias="") == replace(other, alias="")
 
     def below(self, *parts: str) -> Location:
-        return replace(self, path="/".join([self.path, *parts]))
+        above = [self.path] if self.path or self.protocol not in SERVERS else []
+        return replace(self, path="/".join([*above, *parts]))
 
 
 def parse_location(url: str, options: StoreOptions | None = None) -> Location:
@@ -84,33 +88,76 @@ def parse_location(url: str, options: StoreOptions | None = None) -> Location:
     for layers other than Precomputed ones and :class:`UnsupportedProtocolError` for protocols without a store.
     """
     options = options or StoreOptions()
-    rest = url.strip().removeprefix("precomputed://").removesuffix(FORMAT_SUFFIX)
-    match = re.match(r"([\w+]+)://(.*)$", rest, re.DOTALL)
+    rest = _without_format(url)
+    match = re.match(r"([\w+.-]+)://(.*)$", rest, re.DOTALL)
     protocol, path = match.groups() if match else ("file", rest)
-    if protocol in OTHER_FORMATS:
-        raise UnsupportedFormatError(f"{url}: {protocol} volumes cannot be read; give a Precomputed one")
     alias = endpoint = ""
     if protocol not in PROTOCOLS:
         alias, endpoint, protocol = protocol, _server_of_alias(protocol, url), "s3"
     elif protocol in SERVERS:
         endpoint, path = _split_server(rest)
+        path = _without_percents(path, endpoint)
     elif protocol == "s3" and re.match(r"https?://", path):
         endpoint, path = _split_server(path)
+    path = _absolute(path) if protocol == "file" else _clean(path, url)
     if not path.strip("/") and protocol not in SERVERS:
         raise UnsupportedProtocolError(f"{url!r}: the path is empty; write for example file://data/em")
-    path = os.path.abspath(os.path.expanduser(path)) if protocol == "file" else _clean(path, url)
     if protocol in BUCKETS and options.endpoint and not endpoint:
-        endpoint = options.endpoint.rstrip("/")
+        endpoint = _server_of_option(options.endpoint, protocol)
     place = Location(protocol, path.rstrip("/"), endpoint, alias, options)
     return _by_https(place) if options.use_https and protocol in BUCKETS else place
 
 
+def _without_format(url: str) -> str:
+    """A URL without the words that say that it is of a Precomputed volume, as it must be."""
+    rest = url.strip().removeprefix("precomputed://")
+    if re.search(r"https?://[^/]*@", rest):
+        raise UnsupportedProtocolError("a URL must not have a user or password in it; give them as secrets")
+    suffix, protocol = FORMAT_SUFFIX.search(rest), rest.partition("://")[0] if "://" in rest else ""
+    other = suffix[1] if suffix and suffix[1] not in PRECOMPUTED else protocol
+    if other in OTHER_FORMATS or other != protocol:
+        raise UnsupportedFormatError(f"{url}: {other} volumes cannot be read; give a Precomputed one")
+    return FORMAT_SUFFIX.sub("", rest)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path)) if path.strip("/") else ""
+
+
+def _without_percents(path: str, endpoint: str) -> str:
+    """The path of a web address, as the server's folders are called."""
+    if "?" in path or "#" in path:
+        raise UnsupportedProtocolError(f"{endpoint}: a volume's URL has no ? and # in it; write %3F and %23")
+    return unquote(path)
+
+
 def _split_server(url: str) -> tuple[str, str]:
     """``https://host:port`` and the path behind it."""
-    parts = urlsplit(url)
-    if not parts.netloc:
+    scheme, _, rest = url.partition("://")
+    server, _, path = rest.partition("/")
+    endpoint = f"{scheme}://{server}"
+    if scheme not in SERVERS or not _is_server(endpoint):
         raise UnsupportedProtocolError(f"{url!r} names no server; write for example https://example.org/em")
-    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
+    return endpoint, path
+
+
+def _is_server(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return bool(parts.hostname) and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:
+        return False
+
+
+def _server_of_option(endpoint: str, protocol: str) -> str:
+    if protocol != "s3":
+        raise UnsupportedProtocolError(f"endpoint is for s3://; of {protocol}:// there is one server")
+    if "@" in endpoint:
+        raise UnsupportedProtocolError("endpoint must not have a user or password in it; give them as secrets")
+    server, path = _split_server(endpoint.strip())
+    if path.strip("/"):
+        raise UnsupportedProtocolError(f"endpoint {endpoint!r} has a path; it must be like https://example.org:9000")
+    return server
 
 
 def _clean(path: str, url: str) -> str:
@@ -132,8 +179,8 @@ def _server_of_alias(alias: str, url: str) -> str:
     from cloudfiles import paths
 
     paths.update_aliases_from_file()
-    found = paths.ALIASES.get(alias)
-    if found is None or not found.startswith("s3://http"):
-        known = ", ".join(f"{name}://" for name in [*PROTOCOLS, *paths.ALIASES])
+    servers = {name: host for name, host in paths.ALIASES.items() if re.fullmatch(r"s3://https?://[^/]+/*", host)}
+    if alias not in servers:
+        known = ", ".join(f"{name}://" for name in [*PROTOCOLS, *servers])
         raise UnsupportedProtocolError(f"{url}: no store for {alias}://; there are {known}")
-    return str(found).removeprefix("s3://").rstrip("/")
+    return str(servers[alias]).removeprefix("s3://").rstrip("/")

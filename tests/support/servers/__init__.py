@@ -1,6 +1,7 @@
 """Servers on 127.0.0.1 for tests: buckets, web pages, and a proxy that spoils what passes."""
 
 from .base import Server
+from .canned import canned_server, s3_error
 from .faults import FAULTS, FaultProxy
 from .gcs import GcsStub, gcs_stub
 from .keys import save_google_account, save_s3_keys
@@ -14,10 +15,12 @@ __all__ = [
     "GcsStub",
     "Server",
     "WebServer",
+    "canned_server",
     "gcs_stub",
     "make_bucket",
     "moto_s3",
     "rclone_s3",
+    "s3_error",
     "save_google_account",
     "save_s3_keys",
     "user",
