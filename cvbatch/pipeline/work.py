@@ -69,6 +69,7 @@ def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> Chu
     scale = base_scale(job, each.levels[0].number)
     if each.number == 0:
         store, absent = open_store(job.source.location), job.source.missing
+        store = store.exact() if route(job, each) is Route.COPY else store
     else:
         # What an earlier pass of this job removed as background is background, not missing.
         store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR

@@ -35,6 +35,13 @@ class Store(Protocol):
         """The whole object, not decompressed, or None where there is none."""
         ...
 
+    def exact(self) -> Store:
+        """The same objects, for who passes them on without decoding.
+
+        All bytes are compared with what the store knows of them, also where decoding would tell that they changed.
+        """
+        ...
+
     def get_range(self, key: str, start: int, stop: int) -> bytes | None:
         """Bytes [start, stop) of the object as stored, fewer at its end, or None where there is none."""
         ...

@@ -22,6 +22,7 @@ from cvbatch.storage.url import SERVERS, Location
 
 # The client asks again 5 minutes before this ends, and what AWS's tools give out is good for 10 minutes at least.
 AWS_KEPT = timedelta(minutes=10)
+GIVEN = "secrets given by the caller"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find_credentials(location: Location) -> Credentials:
     if options.anonymous:
         return Credentials("nobody (anonymous)", {"skip_signature": True} if location.protocol not in SERVERS else {})
     if options.secrets:
-        return find(location, _parsed(options.secrets, "secrets"), "secrets given by the caller")
+        return find(location, _parsed(options.secrets, GIVEN), GIVEN)
     path = _secret_file(location)
     if path is not None:
         return find(location, _parsed(_text(path), path), path)

@@ -12,6 +12,8 @@ from cvbatch.storage.url import Location
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 FORBIDDEN = 403
 BUSY_STATUSES = frozenset({429, 503})
+# Errors of the client behind which anything can be, and ours.
+MAY_PASS = frozenset({"GenericError", "JoinError", "ConnectionError", "WebPageError"})
 # Codes of S3's answers that mean: we don't know you.
 UNKNOWN_CALLER = frozenset(
     {
@@ -42,7 +44,7 @@ class Failure:
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
-        if self.is_refusal or self.name in ("UnauthenticatedError", "NotSupportedError", "InvalidPathError"):
+        if self.is_refusal or self.name not in MAY_PASS:
             return False
         if self.status:
             return self.status in TRANSIENT_STATUSES or self.code in ("SlowDown", "RequestTimeout")

@@ -78,6 +78,9 @@ class CachedStore:
                 self._keep(key, blob)
             return blob
 
+    def exact(self) -> Store:
+        return CachedStore(self._store.exact(), self._settings)
+
     def get_range(self, key: str, start: int, stop: int) -> bytes | None:
         return self._store.get_range(key, start, stop)
 
