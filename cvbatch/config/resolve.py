@@ -21,6 +21,7 @@ from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, aligned_region
 from cvbatch.storage import Location, open_store, parse_location
+from cvbatch.storage.options import REQUESTS_AT_ONCE
 from cvbatch.storage.url import SERVERS
 
 
@@ -216,7 +217,7 @@ def _crew(config: Config, is_remote: bool) -> Crew:
     processes = config.workers.processes or _processors()
     share = psutil.virtual_memory().available // 2 // processes
     memory = config.workers.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
-    return Crew(processes, int(memory), config.workers.threads or (REMOTE_THREADS if is_remote else LOCAL_THREADS))
+    return Crew(processes, int(memory), config.workers.threads or (REQUESTS_AT_ONCE if is_remote else LOCAL_THREADS))
 
 
 def _processors() -> int:
@@ -228,6 +229,5 @@ def _processors() -> int:
 
 # Between these a worker takes its share of half the free memory, if nothing is said.
 MEMORY_LEAST, MEMORY_MOST = 256 << 20, 1 << 30
-# Files of this machine come from its cache and codecs fill its cores: processes do it all. Of what comes from afar much
-# has to be under way at a time.
-LOCAL_THREADS, REMOTE_THREADS = 1, 16
+# Files of this machine come from its cache and codecs fill its cores: processes do it all.
+LOCAL_THREADS = 1

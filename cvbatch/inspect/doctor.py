@@ -20,6 +20,7 @@ from cvbatch.errors import AuthenticationError, CvbatchError, ForbiddenError, In
 from cvbatch.formats.precomputed import read_info
 from cvbatch.metadata import VolumeInfo
 from cvbatch.storage import Blob, Location, Store, credentials_of, open_store
+from cvbatch.storage.options import REQUESTS_AT_ONCE
 from cvbatch.storage.url import SERVERS
 
 Verdict = Literal["ok", "note", "problem"]
@@ -29,7 +30,6 @@ STALL_SECONDS = 3.0
 ROUND_TRIPS = 5
 SMALL_BYTES, SMALL_OBJECTS = 64 << 10, 64
 LARGE_BYTES = (1 << 20, 4 << 20, 16 << 20, 64 << 20)
-REQUESTS_AT_ONCE = 16
 # Where less than this was moved in a second, more would only take longer.
 WORTH_MORE_BYTES = 16 << 20
 LISTED = 1000

@@ -20,7 +20,7 @@ from cvbatch.storage import Blob
 NO_RECORDER = Recorder()
 # What an absent chunk means.
 ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "background"
-# How often at the most.
+# How often bytes that don't decode are fetched once more, before they are called damaged.
 FETCHED_AGAIN = 4
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -88,16 +88,15 @@ class ChunkReader:
     def use(self, index: Vec, blob: Blob | None, does: Callable[[Vec, Blob | None], None]) -> None:
         """Do something with a chunk, with its bytes fetched again if they don't decode.
 
-        A network may have spoiled them on their way. Bytes that come again as they were are damaged.
+        A network may have spoiled them on their way.
         """
         for _ in range(FETCHED_AGAIN):
             try:
                 does(index, blob)
             except DecodingError:
-                again = self.chunks.read(index)
-                if again is None or again == blob:
+                blob = self.chunks.read(index)
+                if blob is None:
                     raise
-                blob = again
             else:
                 return
         does(index, blob)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TypeVar
@@ -155,13 +156,13 @@ class ObjectStore:
             obstore.put(self._client.writes, self._root + key, data, attributes=attributes, mode="create")
         except (AlreadyExistsError, PreconditionError):
             # Perhaps by ourselves: the answer to the try before may have been lost on the way.
-            found = self.get(key) if number > 1 else None
-            return found is not None and bytes(found.data) == bytes(data)
+            return number > 1 and bytes(self._fetched(key)[0].data) == bytes(data)
         except NotSupportedError:
             # A server without conditional writes: whoever comes at the same moment is not noticed.
-            if self.exists(key):
+            with suppress(FileNotFoundError):
+                obstore.head(self._client.reads, self._root + key)
                 return False
-            self.put(key, Blob(data), DOCUMENT)
+            self._put(key, Blob(data), attributes)
         return True
 
     def delete(self, key: str) -> None:

@@ -5,36 +5,33 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cvbatch.errors import StorageError
+from cvbatch.storage.connect import Manner, connect
 from cvbatch.storage.credentials import Credentials, find_credentials
 from cvbatch.storage.failures import Attempt, Failure, as_our_error, failure_of
 from cvbatch.storage.options import StoreOptions
 from cvbatch.storage.throttle import Throttle
 from cvbatch.storage.url import SERVERS, Location
-from cvbatch.version import __version__
 
 if TYPE_CHECKING:
-    from obstore.store import BackoffConfig, ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import BackoffConfig, ObjectStore, RetryConfig
 
 T = TypeVar("T")
 # A request is not begun again later than this after its first try, and much sooner where nobody has ever answered:
 # then the path is wrong rather than the network busy.
 DEADLINE_SECONDS, FIRST_CONTACT_SECONDS = 15.0, 5.0
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.1, 3.0
-CONNECT_SECONDS = 5.0
 # While we send, no byte comes.
 SENDING = 5
 MOST_CLIENTS = 64
-ONCE: RetryConfig = {"max_retries": 0}
 TAKES_GZIP = MappingProxyType({"Accept-Encoding": "gzip"})
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class WebPageError(Exception):
@@ -59,7 +56,7 @@ class BucketClient:
         """For requests whose answers should come at once."""
         # Without this header Google and some web servers decompress what they send, or don't find it.
         headers = {} if self.location.protocol == "s3" else TAKES_GZIP
-        return self._client(self.location.options.stall_seconds, ONCE, headers)
+        return self._connected(Manner(self.location.options.stall_seconds, headers=headers))
 
     @cached_property
     def other_reads(self) -> ObjectStore:
@@ -70,13 +67,13 @@ class BucketClient:
         """
         stall_seconds = self.location.options.stall_seconds
         if self.location.protocol == "gs":
-            return self._client(stall_seconds, ONCE, TAKES_GZIP, {"http2_only": True})
-        return self._client(stall_seconds, ONCE)
+            return self._connected(Manner(stall_seconds, headers=TAKES_GZIP, http2=True))
+        return self._connected(Manner(stall_seconds))
 
     @cached_property
     def writes(self) -> ObjectStore:
         """For objects that are sent, and of which nothing is heard until they are there."""
-        return self._client(SENDING * self.location.options.stall_seconds, ONCE)
+        return self._connected(Manner(SENDING * self.location.options.stall_seconds))
 
     @cached_property
     def multipart(self) -> ObjectStore:
@@ -91,48 +88,10 @@ class BucketClient:
             "retry_timeout": timedelta(seconds=DEADLINE_SECONDS),
             "backoff": delays,
         }
-        return self._client(SENDING * self.location.options.stall_seconds, again)
+        return self._connected(Manner(SENDING * self.location.options.stall_seconds, again))
 
-    def _client(
-        self,
-        stall_seconds: float,
-        again: RetryConfig,
-        more_headers: Mapping[str, str] = EMPTY,
-        more_http: ClientConfig | None = None,
-    ) -> ObjectStore:
-        from obstore.store import GCSStore, HTTPStore, S3Store
-
-        place, found = self.location, self.credentials
-        payer = place.options.request_payer
-        headers = {**found.headers, **more_headers}
-        if payer and place.protocol == "gs":
-            headers["x-goog-user-project"] = payer
-        http: ClientConfig = {
-            "allow_http": True,
-            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "read_timeout": timedelta(seconds=stall_seconds),
-            "timeout": timedelta(days=1),  # Large objects take as long as they take, if only something comes.
-            "user_agent": f"cvbatch/{__version__}",
-            **({"default_headers": headers} if headers else {}),
-            **(more_http or {}),
-        }
-        if place.protocol in SERVERS:
-            return HTTPStore(place.endpoint, client_options=http, retry_config=again)
-        provider: dict[str, Any] = {"credential_provider": found.provider} if found.provider else {}
-        if place.protocol == "gs":
-            return GCSStore(place.bucket, client_options=http, retry_config=again, **found.settings, **provider)
-        region = place.options.region_name or found.region or _region_of_environment() or "us-east-1"
-        server: dict[str, Any] = {"endpoint": place.endpoint} if place.endpoint else {}
-        return S3Store(
-            place.bucket,
-            region=region,
-            request_payer=bool(payer),
-            client_options=http,
-            retry_config=again,
-            **server,
-            **found.settings,
-            **provider,
-        )
+    def _connected(self, manner: Manner) -> ObjectStore:
+        return connect(self.location, self.credentials, manner)
 
     def call(self, action: str, key: str, request: Callable[[], T]) -> T | None:
         """What a request gives, None where the object is absent.
@@ -173,10 +132,6 @@ class BucketClient:
 
     def _error(self, failure: Failure, action: str, key: str, tries: int) -> StorageError:
         return as_our_error(failure, Attempt(self.location, action, key, self.credentials.origin), tries)
-
-
-def _region_of_environment() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
 
 
 def bucket_client(location: Location) -> BucketClient:

@@ -84,7 +84,8 @@ def secret_folders() -> list[str]:
 
 def _file_names(location: Location) -> Iterator[str]:
     """The names that a file with a location's credentials may have, the most special first."""
-    kind = {"s3": location.alias or "aws", "gs": "google"}.get(location.protocol, "http")
+    kinds = {"s3": location.alias or "aws", "gs": "google"}
+    kind = kinds.get(location.protocol, "cave" if location.alias else "http")
     for first in dict.fromkeys([location.bucket, urlsplit(location.endpoint).hostname or ""]):
         if first:
             yield f"{first}-{kind}-secret.json"

@@ -10,10 +10,10 @@ from cvbatch.storage.url import Location
 
 # Answers after which the same request may succeed.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-FORBIDDEN = 403
+UNAUTHORIZED, FORBIDDEN = 401, 403
 BUSY_STATUSES = frozenset({429, 503})
-# Errors of the client behind which anything can be, and ours.
-MAY_PASS = frozenset({"GenericError", "JoinError", "ConnectionError", "WebPageError"})
+# Errors of the client behind which anything can be, a server of tokens that is out of order too, and ours.
+MAY_PASS = frozenset({"GenericError", "UnauthenticatedError", "JoinError", "ConnectionError", "WebPageError"})
 # Codes of S3's answers that mean: we don't know you.
 UNKNOWN_CALLER = frozenset(
     {
@@ -44,11 +44,16 @@ class Failure:
     @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later."""
-        if self.is_refusal or self.name not in MAY_PASS:
+        if self.is_unknown_caller or self.is_refusal or self.name not in MAY_PASS:
             return False
         if self.status:
             return self.status in TRANSIENT_STATUSES or self.code in ("SlowDown", "RequestTimeout")
         return not (self.is_elsewhere or self._is_tls or "MissingContentLength" in self.cause)
+
+    @property
+    def is_unknown_caller(self) -> bool:
+        """Whether the store does not accept the credentials."""
+        return self.code in UNKNOWN_CALLER or self.status == UNAUTHORIZED
 
     @property
     def is_refusal(self) -> bool:
@@ -104,7 +109,7 @@ def as_our_error(failure: Failure, attempt: Attempt, tries: int) -> StorageError
 
 def _diagnosis(failure: Failure, location: Location, action: str, said: str) -> tuple[type[StorageError], str]:
     """What kind of error it is, and what there is to say and to do about it."""
-    if failure.code in UNKNOWN_CALLER or failure.name == "UnauthenticatedError":
+    if failure.is_unknown_caller:
         kind: type[StorageError] = AuthenticationError
         words = (
             f"the store does not accept the credentials ({said}). Renew or replace them; "

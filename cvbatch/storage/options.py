@@ -7,6 +7,8 @@ from typing import Any, Self
 
 # No byte for so long, and a request counts as failed. S3 answers in milliseconds, a crowded server in seconds.
 STALL_SECONDS = 12.0
+# Requests that a process has under way, if nothing else is said: of what comes from afar it takes many at a time.
+REQUESTS_AT_ONCE = 16
 # What browsers and proxies may do with a chunk. Documents are never kept: an edited one must be seen.
 CHUNK_CACHING = "max-age=3600, s-max-age=3600"
 

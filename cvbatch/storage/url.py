@@ -14,6 +14,8 @@ OTHER_FORMATS = ("graphene", "n5", "boss", "zarr", "zarr2", "zarr3")
 BUCKETS = ("s3", "gs")
 SERVERS = ("http", "https")
 PROTOCOLS = ("file", "mem", *BUCKETS, *SERVERS)
+# A web server that wants the token of CAVE: ``middleauth+https://``.
+MIDDLEAUTH = "middleauth"
 # How Neuroglancer's own syntax says the format, behind the path.
 FORMAT_SUFFIX = re.compile(r"\|([\w-]+):$")
 PRECOMPUTED = ("neuroglancer-precomputed", "precomputed")
@@ -29,8 +31,8 @@ class Location:
 
     ``path`` is absolute for ``file`` and ``bucket/key`` for ``s3`` and ``gs``, without slash at the end; of a web
     address it has a space where the URL has %20. ``endpoint`` is the server (``https://host:port``) of ``http``,
-    ``https``, and of an ``s3`` that isn't Amazon's; ``alias`` the name that cloud-files has for that server.
-    ``options`` say how it is reached: two locations are one place without them.
+    ``https``, and of an ``s3`` that isn't Amazon's; ``alias`` the name that cloud-files has for such a
+    server. ``options`` say how it is reached: two locations are one place without them.
     """
 
     protocol: str
@@ -42,7 +44,8 @@ class Location:
     @property
     def url(self) -> str:
         if self.protocol in SERVERS:
-            return f"{self.endpoint}/{quote(self.path, PLAIN)}".rstrip("/")
+            before = f"{self.alias}+" if self.alias else ""
+            return f"{before}{self.endpoint}/{quote(self.path, PLAIN)}".rstrip("/")
         if self.alias:
             return f"{self.alias}://{self.path}"
         server = f"{self.endpoint}/" if self.endpoint else ""
@@ -92,6 +95,8 @@ def parse_location(url: str, options: StoreOptions | None = None) -> Location:
     match = re.match(r"([\w+.-]+)://(.*)$", rest, re.DOTALL)
     protocol, path = match.groups() if match else ("file", rest)
     alias = endpoint = ""
+    if protocol == f"{MIDDLEAUTH}+https":
+        alias, protocol, rest = MIDDLEAUTH, "https", rest.removeprefix(f"{MIDDLEAUTH}+")
     if protocol not in PROTOCOLS:
         alias, endpoint, protocol = protocol, _server_of_alias(protocol, url), "s3"
     elif protocol in SERVERS:

@@ -13,6 +13,7 @@ from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.metadata.job import scale_from_json, scale_to_json
 from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter, Recorder
 from cvbatch.storage import Location, Store, StoreOptions, open_store, parse_location
+from cvbatch.storage.options import REQUESTS_AT_ONCE
 from cvbatch.volume.cache import CachedStore, CacheSettings
 from cvbatch.volume.lru import ChunkLru, LruChunks
 
@@ -51,7 +52,9 @@ class Access:
 
     @property
     def threads(self) -> int:
-        """Threads of one process that are of use: those of a codec that lets go of the interpreter's lock."""
+        """Threads of one process that are of use: for a codec that lets go of the interpreter's lock, or to wait."""
+        if self.location.is_remote:
+            return REQUESTS_AT_ONCE
         if array_codec(self.scale.encoding, self.scale.other).traits.releases_gil:
             return os.cpu_count() or 1
         return 1

@@ -30,6 +30,7 @@ from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, Plan, cut
 from cvbatch.storage import Location, open_store
+from cvbatch.storage.options import REQUESTS_AT_ONCE
 from cvbatch.volume.access import Access
 from cvbatch.volume.context import Context
 from cvbatch.volume.options import Compress, compression_name
@@ -74,7 +75,8 @@ def transfer(context: Context, target: Location, box: Bbox, mip: int, changes: C
         raise DestinationMismatchError(f"sharded is {changes.sharded}; {target.url} is there, and is {there}")
     _check_aligned(scale, region)
     job = _job(access, target, Level(scale, Vec.ones()), region, changes)
-    tasks = TransferTasks(Plan(job, cut(job, Crew(int(context.options.parallel), MEMORY, 1))))
+    threads = REQUESTS_AT_ONCE if access.location.is_remote or target.is_remote else 1
+    tasks = TransferTasks(Plan(job, cut(job, Crew(int(context.options.parallel), MEMORY, threads))))
     if found is None:
         write_document(open_store(target), "info", document)
     return tasks

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 import threading
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -337,6 +338,18 @@ def test_passwords_of_web_servers(served, secrets_folder):
     (secrets_folder / "http-secret.json").write_text('{"user": "user", "password": "hush"}')
     with web_server(served, authorization="Basic dXNlcjpodXNo") as server:
         assert open_store(f"{server.url}/em").get(CHUNK) == Blob(b"0123456789")
+
+
+def test_the_token_of_a_middleauth_server(served, secrets_folder):
+    secrets_folder.mkdir()
+    with web_server(served, authorization="Bearer abc") as server:
+        place = parse_location(f"middleauth+{server.url.replace('http:', 'https:')}/em")
+        assert place.url == f"middleauth+{server.url.replace('http:', 'https:')}/em"
+        assert parse_location(place.url) == place
+        # its token is the one of CAVE (the test server has no certificate, and is asked by http)
+        (secrets_folder / "cave-secret.json").write_text('{"token": "abc"}')
+        plain = replace(place, protocol="http", endpoint=server.url)
+        assert open_store(plain).get(CHUNK) == Blob(b"0123456789")
 
 
 def test_dots_do_not_leave_the_place(moto, bucket):

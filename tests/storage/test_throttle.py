@@ -13,7 +13,7 @@ from cvbatch.storage.throttle import FIRST, MOST, Throttle
 LATENCY = 0.05
 
 
-class Full(Exception):
+class MustWaitError(Exception):
     """A worker of the simulation would have to wait for its turn."""
 
 
@@ -21,7 +21,7 @@ class Turnstile(threading.Condition):
     """In place of waiting, says that one would have to."""
 
     def wait(self, timeout=None):
-        raise Full
+        raise MustWaitError
 
 
 class Simulation:
@@ -77,7 +77,7 @@ class Simulation:
             turn = self.throttle.turn()
             try:
                 turn.__enter__()
-            except Full:
+            except MustWaitError:
                 return
             self._idle -= 1
             refused = self.refuses(len(self._under_way) + 1)
@@ -108,10 +108,10 @@ def test_rises_while_that_helps(limit, even):
     # given a store that gives all that is asked of it
     simulation = Simulation(store(1000), limit=limit, even=even)
     # when
-    simulation.run(20)
-    simulation.run(20)
+    simulation.run(14)
+    simulation.run(5)
     # then nearly all is asked of it
-    assert simulation.answered > 0.85 * 20 * MOST / LATENCY
+    assert simulation.answered > 0.85 * 5 * MOST / LATENCY
     assert simulation.most <= MOST
 
 
@@ -120,13 +120,13 @@ def test_rises_while_that_helps(limit, even):
 @pytest.mark.parametrize("knee", [8, 16, 40, 80])
 def test_settles_at_the_knee(knee, fall, even):
     # given stores for which more requests at a time than the knee bring nothing, or do harm
-    rates, means = [], []
+    rates, means, seconds = [], [], 500 / knee
     for seed in range(3):
         simulation = Simulation(store(knee, fall), seed=seed, even=even)
-        simulation.run(20)
+        simulation.run(seconds)
         # when
-        simulation.run(30)
-        rates.append(simulation.answered / 30)
+        simulation.run(seconds)
+        rates.append(simulation.answered / seconds)
         means.append(simulation.mean)
     # then there are not many more under way, in the mean, and the rate is near the best
     assert sum(means) / 3 < 2 * knee + 4
@@ -138,7 +138,7 @@ def test_a_limit_that_is_too_high_comes_down():
     simulation = Simulation(store(20, fall=0.5), limit=MOST)
     # when
     simulation.run(120)
-    simulation.run(30)
+    simulation.run(20)
     # then
     assert simulation.mean < 40
 
@@ -187,16 +187,16 @@ def test_never_below_one():
 def test_recovers_after_an_outage(seed, even):
     # given a store that refuses everything for eight seconds
     simulation = Simulation(store(100), seed=seed, even=even)
-    simulation.run(10)
+    simulation.run(4)
     simulation.refuses = lambda n: True
     simulation.run(8)
     assert simulation.throttle.limit < 4
     # when it answers again
     simulation.refuses = lambda n: False
-    simulation.run(20)
-    simulation.run(10)
+    simulation.run(12)
+    simulation.run(5)
     # then
-    assert simulation.answered > 0.7 * 10 * 100 / LATENCY
+    assert simulation.answered > 0.7 * 5 * 100 / LATENCY
 
 
 @pytest.mark.parametrize("most", [8, 40])
@@ -205,9 +205,9 @@ def test_stays_where_a_store_does_not_push_back(most):
     simulation = Simulation(store(1000), refuses=lambda n: n > most)
     simulation.run(20)
     # when
-    simulation.run(60)
+    simulation.run(30)
     # then most of what it would give is used, and few are refused
-    assert simulation.answered > 0.6 * 60 * most / LATENCY
+    assert simulation.answered > 0.6 * 30 * most / LATENCY
     assert simulation.refused < 0.15 * simulation.answered
     assert simulation.mean < 1.2 * most
 
@@ -216,11 +216,11 @@ def test_one_refusal_in_a_thousand_is_chance():
     # given a store that refuses some requests however few there are
     simulation = Simulation(store(1000))
     simulation.refuses = lambda n: simulation.random.random() < 0.001
-    simulation.run(10)
+    simulation.run(5)
     # when
-    simulation.run(20)
+    simulation.run(15)
     # then
-    assert simulation.answered > 0.85 * 20 * MOST / LATENCY
+    assert simulation.answered > 0.85 * 15 * MOST / LATENCY
 
 
 def test_refusals_do_not_count_as_quick_answers():
