@@ -34,7 +34,7 @@ class ChunkWriter:
                 blob = self._encode(index, voxels)
         if blob is None:
             with tally.stage("store"):
-                cell.delete(index)
+                cell.delete([index])
             tally.add(chunks_deleted=1)
         else:
             self.put(cell, index, blob, tally)

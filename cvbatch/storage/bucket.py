@@ -180,7 +180,7 @@ class ObjectStore:
         pending = list(keys)
         for first in range(0, len(pending), KEYS_AT_ONCE):
             some = pending[first : first + KEYS_AT_ONCE]
-            self._call("delete", some[0], partial(self._delete, some))
+            self._call("delete", some[0], partial(self._delete, some if len(some) > 1 else some[0]))
 
     def exists(self, key: str) -> bool:
         return self._size(key) is not None

@@ -378,8 +378,18 @@ class CloudVolume(Described):
         that is there and does not fit.
         """
         mip = self._context.to_mip(mip)
-        url = self.image.transfer(cloudpath, bbox, mip, Changes(encoding, compress, compress_level, sharded))
-        return CloudVolume(url, mip=self.meta.resolution(mip), progress=self.progress, parallel=self.parallel)
+        target = self.image.transfer(cloudpath, bbox, mip, Changes(encoding, compress, compress_level, sharded))
+        reached = target.options
+        return CloudVolume(
+            target.url,
+            mip=self.meta.resolution(mip),
+            progress=self.progress,
+            parallel=self.parallel,
+            secrets=reached.secrets,
+            region_name=reached.region_name,
+            anonymous=reached.anonymous,
+            request_payer=reached.request_payer,
+        )
 
     # Shared memory and files
 

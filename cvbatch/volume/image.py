@@ -17,7 +17,7 @@ from cvbatch.formats.precomputed.sharding import TARGET_BYTES, choose_sharding
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import FILE, SEGMENT, NamedArray, unlink_segment
 from cvbatch.pipeline import missing_chunk
-from cvbatch.storage import open_store
+from cvbatch.storage import Location, open_store
 from cvbatch.version import __version__
 from cvbatch.volume.access import Access
 from cvbatch.volume.canvas import Canvas, shared_canvas
@@ -44,6 +44,9 @@ class NamedBox:
     name: str
     bbox: Key
     order: str = "F"
+
+
+DELETED_TOGETHER = 1000
 
 
 class ImageSource:
@@ -328,14 +331,14 @@ class ImageSource:
             if not box.contains_bbox(access.grid.box(index)) and not chunks.exists(index):
                 raise missing_chunk(chunks.name(index))
 
-    def transfer(self, cloudpath: str, bbox: Key, mip: Mip, changes: Changes) -> str:
-        """Bring a box to another volume; its URL. See :meth:`~cvbatch.CloudVolume.transfer_to`."""
+    def transfer(self, cloudpath: str, bbox: Key, mip: Mip, changes: Changes) -> Location:
+        """Bring a box to another volume; where that is. See :meth:`~cvbatch.CloudVolume.transfer_to`."""
         mip, target = self._context.to_mip(mip), self._context.place_beside(cloudpath)
         tasks = transfer(self._context, target, as_box(bbox, self._context.extent(mip)), mip, changes)
         self._perform(tasks, self._processes(None), "Transferring")
         method = {"task": "transfer_to", "job": tasks.plan.job.id, "version": __version__, "mip": mip}
         add_processing(open_store(target), {"method": method}, self._context.meta.location.url)
-        return target.url
+        return target
 
     def transfer_to(self, cloudpath: str, bbox: Key, mip: Mip = None, **changes: Any) -> None:
         """Bring a box to another volume, with the arguments of :meth:`~cvbatch.CloudVolume.transfer_to`."""
@@ -365,16 +368,18 @@ class ImageSource:
                 f"{box} is not made of whole {access.scale.cells}, which alone can be deleted; the nearest box is "
                 f"{cells.expand(box)}"
             )
-        chunks, parts = access.chunks(), list(cells.indices(box))
+        # Buckets remove many objects by one request; a shard has to be told of all its chunks at once.
+        together = DELETED_TOGETHER if access.scale.sharding is None else 1
+        parts = [cells.box(index) for index in cells.indices(box)]
+        groups = [parts[first : first + together] for first in range(0, len(parts), together)]
+        chunks = access.chunks()
 
         def remove(number: int) -> None:
-            part = cells.box(parts[number])
-            cell = chunks.cell(part)
-            for index in access.grid.indices(part):
-                cell.delete(index)
+            cell = chunks.cell(groups[number][0])
+            cell.delete([index for part in groups[number] for index in access.grid.indices(part)])
             cell.finish()
 
-        do_all(remove, len(parts), access.threads)
+        do_all(remove, len(groups), access.threads)
         self._forget(access, box)
 
     # Shared memory and files

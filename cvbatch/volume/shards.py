@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,7 +94,7 @@ class _Collected:
     def write(self, index: Vec, blob: Blob) -> None:
         self.chunks[self._codes[index]] = bytes(blob.data)
 
-    def delete(self, index: Vec) -> None:
+    def delete(self, indices: Sequence[Vec]) -> None:
         """Nothing to keep."""
 
     def finish(self) -> None:

@@ -171,7 +171,7 @@ def test_reading_and_removing():
         assert chunks.exists(index)
     cell = chunks.cell(scale.bounds)
     for index in chunks.grid.indices(scale.bounds):
-        cell.delete(index)
+        cell.delete([index])
     cell.finish()
     assert list(chunks._store.list()) == []
     assert not chunks.exists(Vec(0, 0, 0))

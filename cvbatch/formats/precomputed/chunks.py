@@ -61,8 +61,8 @@ class Cell(Protocol):
         """Store a chunk, in place of what was there; when this returns or later."""
         ...
 
-    def delete(self, index: Vec) -> None:
-        """See to it that a chunk is not there."""
+    def delete(self, indices: Sequence[Vec]) -> None:
+        """See to it that chunks are not there."""
         ...
 
     def finish(self) -> None:

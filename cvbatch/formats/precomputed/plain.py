@@ -48,8 +48,8 @@ class PlainChunks:
     def write(self, index: Vec, blob: Blob) -> None:
         self._store.put(self.key(index), blob, self._content_type)
 
-    def delete(self, index: Vec) -> None:
-        self._store.delete(self.key(index))
+    def delete(self, indices: Sequence[Vec]) -> None:
+        self._store.delete_all([self.key(index) for index in indices])
 
     def finish(self) -> None:
         """Every chunk was stored when it was written."""

@@ -240,8 +240,9 @@ class ShardCell:
     def write(self, index: Vec, blob: Blob) -> None:
         self._take(index, self._chunks.as_stored(blob))
 
-    def delete(self, index: Vec) -> None:
-        self._take(index, None)
+    def delete(self, indices: Sequence[Vec]) -> None:
+        for index in indices:
+            self._take(index, None)
 
     def _take(self, index: Vec, data: Buffer | None) -> None:
         chunk_id, number = self._chunks.place(index)
