@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cvbatch.cli.output import Output, output_options
+from cvbatch.cli.places import place_options
 
 if TYPE_CHECKING:
     from cvbatch.inspect import Diagnosis
@@ -19,23 +20,10 @@ MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--endpoint", default="", help="The S3 server of paths that name none.")
-@click.option("--region-name", default="", help="The region of the buckets.")
-@click.option("--anonymous", is_flag=True, help="Ask without credentials, as for public buckets.")
-@click.option("--request-payer", default="", help='"requester" (S3), or the project that pays (Google).')
+@place_options
 @click.option("--no-write", is_flag=True, help="Don't try to write. Else some small objects are written, and removed.")
 @output_options
-def doctor(
-    paths: tuple[str, ...],
-    endpoint: str,
-    region_name: str,
-    anonymous: bool,
-    request_payer: str,
-    no_write: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+def doctor(paths: tuple[str, ...], no_write: bool, as_json: bool, quiet: bool, verbose: bool, **reach: Any) -> None:
     """Tell what works at each PATH, as whom, how fast, and what to do about what doesn't.
 
     A PATH is that of a volume or of a place for one, or a configuration, whose source and destination are looked at.
@@ -49,8 +37,7 @@ def doctor(
     from cvbatch.inspect import diagnose
     from cvbatch.storage import StoreOptions
 
-    options = StoreOptions(endpoint=endpoint, region_name=region_name, anonymous=anonymous, request_payer=request_payer)
-    places = [place for path in paths for place in _places(path, options)]
+    places = [place for path in paths for place in _places(path, StoreOptions(**reach))]
     diagnoses = []
     for place, is_source in places:
         diagnoses.append(diagnose(place, may_write=not (no_write or is_source)))

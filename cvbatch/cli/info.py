@@ -7,21 +7,25 @@ from typing import Any
 import click
 
 from cvbatch.cli.output import Output, human_bytes, output_options, point, sharding_words, table, triple
+from cvbatch.cli.places import place_options
 
 
 @click.command()
 @click.argument("path")
+@place_options
 @output_options
-def info(path: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+def info(path: str, as_json: bool, quiet: bool, verbose: bool, **reach: Any) -> None:
     """Show what the volume at PATH is.
 
     \b
-    Example:
+    Examples:
       cvbatch info file://data/sample/em
+      cvbatch info s3://public-bucket/em --anonymous
     """
     from cvbatch.inspect import describe_volume
+    from cvbatch.storage import StoreOptions, parse_location
 
-    document = describe_volume(path)
+    document = describe_volume(parse_location(path, StoreOptions(**reach)))
     Output(as_json, quiet, verbose).result(document, lambda: _print(document))
 
 

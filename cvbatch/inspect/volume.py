@@ -10,12 +10,11 @@ from cvbatch.formats.precomputed import layout_of, read_info
 from cvbatch.formats.precomputed.sharding import ShardingSpec, shards_are_boxes
 from cvbatch.geometry import Bbox, ChunkGrid, ceil_div
 from cvbatch.metadata import ScaleInfo, VoxelType
-from cvbatch.storage import open_store, parse_location
+from cvbatch.storage import Location, open_store
 
 
-def describe_volume(url: str) -> dict[str, Any]:
+def describe_volume(location: Location) -> dict[str, Any]:
     """All that ``info`` says of a volume, and what follows from it. Sizes in voxels, resolutions in nm."""
-    location = parse_location(url)
     store = open_store(location)
     info = read_info(store)
     if info is None:
