@@ -1,6 +1,9 @@
 """Places that can't be used: within 30 s one error that names the path, who asked, and what to change; exit 2."""
 
+import datetime
+import ipaddress
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -8,6 +11,9 @@ import time
 import numpy as np
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Server, canned_server, make_bucket, moto_s3, s3_error, save_s3_keys, user, web_server, with_users
 
 from cvbatch import CloudVolume
@@ -143,6 +149,39 @@ def test_no_tls_where_it_is_asked_for(moto, secrets_folder, tmp_path):
     endpoint = moto.url.replace("http:", "https:")
     text = said_of(tmp_path, {"path": "s3://bucket/em", "endpoint": endpoint}, f"file://{tmp_path}/out")
     assert "does not speak TLS. Should endpoint begin with http://?" in text
+
+
+def test_a_certificate_that_nobody_vouches_for(secrets_folder, tmp_path):
+    # given a server that has made its own certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*self_signed(tmp_path))
+    with canned_server(200, b"{}", tls=context) as url:
+        save_s3_keys(secrets_folder, Server(url, "key-of-ten-letters", "secret"))
+        text = said_of(tmp_path, {"path": "s3://bucket/em", "endpoint": url}, f"file://{tmp_path}/out")
+    assert f"the certificate of {url} cannot be trusted" in text
+
+
+def self_signed(folder):
+    """Files with a certificate for this machine, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "certificate.pem", folder / "key.pem"
 
 
 def test_a_login_page_instead_of_the_volume(tmp_path):

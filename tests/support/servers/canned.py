@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator, Mapping
 
 from .base import Handler, HttpServer
 
 
 @contextlib.contextmanager
-def canned_server(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Answer each request with this; yields the server's URL."""
+def canned_server(
+    status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Answer each request with this; yields the server's URL, which is one of https with ``tls``."""
 
     def answer(handler: Handler) -> None:
         handler.request_body()
@@ -18,9 +21,11 @@ def canned_server(status: int, body: bytes = b"", headers: Mapping[str, str] | N
 
     methods = dict.fromkeys(("do_GET", "do_HEAD", "do_PUT", "do_POST", "do_DELETE"), answer)
     server = HttpServer(type("Canned", (Handler,), methods))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.start()
     try:
-        yield server.url
+        yield server.url if tls is None else server.url.replace("http:", "https:")
     finally:
         server.stop()
 
