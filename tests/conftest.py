@@ -10,14 +10,18 @@ FOREIGN = [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "C
 
 
 @pytest.fixture(autouse=True)
-def secrets_folder(monkeypatch, tmp_path_factory):
-    """Where credentials are looked for, and there are none."""
+def _nobody(monkeypatch):
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+@pytest.fixture
+def secrets_folder(monkeypatch, tmp_path_factory):
+    """Where credentials are looked for, and there are none yet."""
     folder = tmp_path_factory.mktemp("cloudvolume")
     monkeypatch.setenv("CLOUD_VOLUME_DIR", str(folder))
     return folder / "secrets"
