@@ -135,7 +135,7 @@ def test_anonymous_asks_with_nothing(secrets_folder):
 @pytest.mark.parametrize("folder", [".cloudvolume", ".cloudfiles"])
 def test_folders_in_the_home_directory(folder, tmp_path, monkeypatch):
     # given
-    monkeypatch.delenv("CLOUD_VOLUME_DIR")
+    monkeypatch.delenv("CLOUD_VOLUME_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     path = save(tmp_path / folder / "secrets", "aws-secret.json", s3_keys("mine"))
     # then
