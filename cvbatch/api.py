@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from cvbatch.config import LoadedConfig, Resolved, load_config, resolve
 from cvbatch.errors import InputError, StateError
 from cvbatch.events import Subscriber, ignore
 from cvbatch.formats.precomputed import read_info
+from cvbatch.metadata import Failure
 from cvbatch.planner import Plan
-from cvbatch.runtime import Report, Retries, RunOptions, State, StopFlag, execute, open_state, planned
+from cvbatch.queues import open_queue
+from cvbatch.runtime import Coordinator, Report, Retries, RunOptions, State, StopFlag, execute, open_state, planned
 from cvbatch.storage import open_store
 
-__all__ = ["load_config", "plan", "resume", "run"]
+__all__ = ["enqueue", "failures", "load_config", "plan", "resume", "run"]
 
 AnyConfig: TypeAlias = "LoadedConfig | Mapping[str, Any] | str | os.PathLike[str]"
 
 
-def _loaded(config: AnyConfig) -> LoadedConfig:
-    return config if isinstance(config, LoadedConfig) else load_config(config)
+def _loaded(config: AnyConfig, overrides: Sequence[str] = ()) -> LoadedConfig:
+    return config if isinstance(config, LoadedConfig) else load_config(config, overrides)
 
 
 def _resolved(config: AnyConfig) -> tuple[Resolved, State]:
@@ -64,12 +66,48 @@ def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None =
     return _execute(resolved, tell, stop)
 
 
-def _execute(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> Report:
-    options = RunOptions(
+def enqueue(config: AnyConfig, overrides: Sequence[str] = ()) -> int:
+    """Put the tasks of a job into its queue, and don't wait; how many messages were sent.
+
+    Raises errors of :class:`~cvbatch.errors.InputError` before anything is changed, and for a job without a queue.
+    """
+    resolved, _ = _resolved(_loaded(config, overrides))
+    coordinator = _coordinator(resolved, _options(resolved, ignore, None))
+    if coordinator is None:
+        raise InputError(
+            "queue is local: there is nobody to leave the tasks to. Set queue to fq://FOLDER or sqs://NAME"
+        )
+    return coordinator.enqueue()
+
+
+def failures(config: AnyConfig, overrides: Sequence[str] = (), retry: bool = False) -> list[Failure]:
+    """The tasks of a job that were given up; with ``retry`` they are forgotten, and tried again by the next run."""
+    _, state = _resolved(_loaded(config, overrides))
+    found = state.failures()
+    if retry:
+        state.clear_failures()
+    return found
+
+
+def _options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> RunOptions:
+    return RunOptions(
         crew=resolved.crew,
         state=resolved.state,
         tell=tell,
         stop=stop or StopFlag(),
-        retries=Retries(resolved.max_attempts),
+        retries=Retries(resolved.queue.max_attempts),
     )
-    return execute(resolved.job, options)
+
+
+def _coordinator(resolved: Resolved, options: RunOptions) -> Coordinator | None:
+    """Who leads a job whose tasks others do; None for one whose queue is local."""
+    queue = resolved.queue
+    if queue.url == "local":
+        return None
+    return Coordinator(resolved.job, open_queue(queue.url, queue.endpoint, queue.region_name), options)
+
+
+def _execute(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> Report:
+    options = _options(resolved, tell, stop)
+    coordinator = _coordinator(resolved, options)
+    return execute(resolved.job, options) if coordinator is None else coordinator.run()

@@ -33,6 +33,9 @@ CvbatchError                        knows whether trying again can help (``retry
 │   ├── WrongPlaceError             there is no such bucket or server, or it takes no such requests
 │   └── ForbiddenError              a store refused; trying again does not help
 │       └── AuthenticationError     because it does not know who asks
+├── QueueError                      a queue failed; trying again may help
+│   ├── QueueUnavailableError       there is no such queue, or nobody who may use it
+│   └── MessageError                a message that cannot be understood
 ├── SharedMemoryError               a segment could not be made or mapped
 │   └── SharedMemoryReadError       a segment or file to read from is missing, or of another size
 ├── LockLostError                   another run took over a region in the middle of this one
@@ -204,6 +207,24 @@ class ForbiddenError(StorageError):
 
 class AuthenticationError(ForbiddenError):
     """A store does not know who asks: no credentials, or wrong or expired ones."""
+
+
+class QueueError(CvbatchError):
+    """A queue did not do what it was asked; trying again may help."""
+
+    retryable = True
+
+
+class QueueUnavailableError(QueueError, InputError):
+    """There is no such queue, it can't do that, or we may not use it. Trying again does not help."""
+
+    retryable = False
+
+
+class MessageError(QueueError):
+    """A message that is not of cvbatch, or not of this version."""
+
+    retryable = False
 
 
 class SharedMemoryError(CvbatchError, OSError):

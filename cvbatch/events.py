@@ -66,7 +66,39 @@ class StopRequested:
     running: int
 
 
-Event: TypeAlias = RunStarted | PassStarted | TaskDone | TaskFailed | WorkerDied | StopRequested
+@dataclass(frozen=True)
+class JobAdvanced:
+    """What the receipts of all workers say: ``done`` tasks of all passes, ``failed`` ones that were given up."""
+
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class MessageRefused:
+    """A message of a queue was handed back, because of what it says or what it leads to."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeaseLost:
+    """A batch was held for too long without a sign of life, and may be somebody else's: it is dropped."""
+
+    batch: str
+
+
+Event: TypeAlias = (
+    RunStarted
+    | PassStarted
+    | TaskDone
+    | TaskFailed
+    | WorkerDied
+    | StopRequested
+    | JobAdvanced
+    | MessageRefused
+    | LeaseLost
+)
 Subscriber: TypeAlias = Callable[[Event], None]
 
 

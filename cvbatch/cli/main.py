@@ -7,13 +7,16 @@ import sys
 import click
 
 from cvbatch.cli.doctor import doctor
+from cvbatch.cli.enqueue import enqueue, failures
 from cvbatch.cli.info import info
 from cvbatch.cli.output import print_error
 from cvbatch.cli.plan import plan
+from cvbatch.cli.queue import queue
 from cvbatch.cli.run import resume, run
 from cvbatch.cli.sample import sample
 from cvbatch.cli.shm import shm
 from cvbatch.cli.status import status
+from cvbatch.cli.work import work
 from cvbatch.errors import CvbatchError, InputError, InterruptedRun
 from cvbatch.version import __version__
 
@@ -36,7 +39,7 @@ def cvbatch() -> None:
     """
 
 
-for command in (run, plan, resume, status, info, doctor, sample, shm):
+for command in (run, plan, resume, status, enqueue, work, failures, queue, info, doctor, sample, shm):
     cvbatch.add_command(command)
 
 

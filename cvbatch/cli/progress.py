@@ -14,6 +14,9 @@ import click
 from cvbatch.cli.output import Output, human_bytes, human_seconds
 from cvbatch.events import (
     Event,
+    JobAdvanced,
+    LeaseLost,
+    MessageRefused,
     PassStarted,
     RunStarted,
     StopRequested,
@@ -63,6 +66,8 @@ class _Totals:
             self.voxels += event.voxels
             self.bytes_read += event.counts.bytes_read
             self.bytes_written += event.counts.bytes_written
+        elif isinstance(event, JobAdvanced):
+            self.done = event.done
 
     def __str__(self) -> str:
         seconds = max(time.monotonic() - self.begin, 1e-3)
@@ -83,6 +88,10 @@ def _words(event: Event) -> str | None:
         return f"task {event.task} ({fate}): {event.error}"
     if isinstance(event, WorkerDied):
         return f"{event.cause}; another one takes its place"
+    if isinstance(event, MessageRefused):
+        return f"a message was handed back: {event.reason}"
+    if isinstance(event, LeaseLost):
+        return f"batch {event.batch} was held for too long, and is left to others"
     if isinstance(event, StopRequested):
         return f"finishing the tasks that have begun ({event.running}); Ctrl-C again ends at once"
     return None

@@ -27,7 +27,8 @@ def run(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, ver
       cvbatch run configs/transfer.yaml --set workers.processes=2
 
     Ctrl-C once finishes the tasks that have begun, twice ends at once. Running the same again goes on where
-    it stopped, and does nothing when all is done.
+    it stopped, and does nothing when all is done. With a shared queue (fq://, sqs://) the tasks are done by
+    whoever runs `cvbatch work`; this sends them, watches, and finishes the job.
     """
     from cvbatch.api import run as run_job
 
@@ -56,7 +57,7 @@ def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], ou
 
     stop = StopFlag()
     loaded = load_config(config, overrides)
-    with _signals(stop), progress(output) as tell:
+    with signals(stop), progress(output) as tell:
         report = job(loaded, tell, stop)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
@@ -66,7 +67,7 @@ def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], ou
 
 
 @contextmanager
-def _signals(stop: StopFlag) -> Iterator[None]:
+def signals(stop: StopFlag) -> Iterator[None]:
     """Ctrl-C and the polite kill ask the run to stop."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

@@ -138,10 +138,15 @@ class DownsampleConfig(_Model):
 
 
 class QueueConfig(_Model):
-    """Who hands out the tasks. ``max_attempts`` is how often a task may fail before it is given up."""
+    """Who hands out the tasks. ``max_attempts`` is how often a task may fail before it is given up.
+
+    ``endpoint`` and ``region_name`` are of an SQS queue.
+    """
 
     url: str = "local"
     max_attempts: Positive = 3
+    endpoint: str = ""
+    region_name: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -151,8 +156,8 @@ class QueueConfig(_Model):
     @field_validator("url")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value != "local":
-            raise ValueError(f"no queue {value!r}; this version has local")
+        if value != "local" and not value.startswith(("fq://", "sqs://")):
+            raise ValueError(f"no queue {value!r}; there are local, fq://FOLDER and sqs://NAME")
         return value
 
 

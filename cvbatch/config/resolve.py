@@ -12,7 +12,7 @@ import numpy as np
 from cvbatch.codecs import BYTE_ENCODINGS, default_compression
 from cvbatch.config.levels import LevelRules, make_levels
 from cvbatch.config.load import LoadedConfig
-from cvbatch.config.model import Config, DestinationConfig
+from cvbatch.config.model import Config, DestinationConfig, QueueConfig
 from cvbatch.errors import ConfigError, InfoUnavailableError, InputError, OutOfBoundsError, Problem, StorageError
 from cvbatch.formats.precomputed import open_chunks, read_info
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
@@ -32,7 +32,7 @@ class Resolved:
     job: Job
     crew: Crew
     state: str | None
-    max_attempts: int
+    queue: QueueConfig
     must_be_new: bool
 
 
@@ -76,7 +76,7 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     job = _job(config, source, destination, problems)
     must_be_new = config.destination is not None and config.destination.mode == "create"
     is_remote = job.source.location.is_remote or job.destination.is_remote
-    return Resolved(job, _crew(config, is_remote), config.state, config.queue.max_attempts, must_be_new)
+    return Resolved(job, _crew(config, is_remote), config.state, config.queue, must_be_new)
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,13 @@ def _crew(config: Config, is_remote: bool) -> Crew:
     """The workers that were asked for, or that suit this machine."""
     import psutil
 
-    processes = config.workers.processes or _processors()
+    processes = config.workers.processes or processors()
     share = psutil.virtual_memory().available // 2 // processes
     memory = config.workers.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
     return Crew(processes, int(memory), config.workers.threads or (REQUESTS_AT_ONCE if is_remote else LOCAL_THREADS))
 
 
-def _processors() -> int:
+def processors() -> int:
     """Those that this process may use, which in a container are fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -9,6 +9,11 @@ from cvbatch.counts import Counts
 from cvbatch.metadata.task import Batch
 
 
+def receipt_key(batch: Batch) -> str:
+    """The name of what is said of a batch."""
+    return f"{batch.pass_number}-{batch.start:012d}-{batch.stop:012d}.json"
+
+
 @dataclass(frozen=True)
 class Receipt:
     """Tasks [start, stop) of a pass are done, and what they wrote is safe."""
@@ -21,7 +26,7 @@ class Receipt:
     @property
     def key(self) -> str:
         """A name from which the tasks can be told without reading the receipt."""
-        return f"{self.batch.pass_number}-{self.batch.start:012d}-{self.batch.stop:012d}.json"
+        return receipt_key(self.batch)
 
     @staticmethod
     def batch_of(key: str, job_id: str) -> Batch:

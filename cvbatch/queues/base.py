@@ -9,19 +9,23 @@ from cvbatch.metadata import Batch
 
 
 class Lease(Protocol):
-    """A batch that was handed out, until it is acknowledged or handed back."""
+    """A batch that was handed out, until it is acknowledged, handed back, or was held for too long."""
 
     @property
     def batch(self) -> Batch:
         """What was handed out."""
         ...
 
+    def extend(self) -> bool:
+        """Hold the batch for as long again, from now on; False where somebody else may have it by now."""
+        ...
+
     def ack(self) -> None:
-        """The batch is dealt with: nobody else gets it."""
+        """The batch is dealt with: nobody else gets it. Does nothing where it is not ours any more."""
         ...
 
     def release(self) -> None:
-        """Hand the batch back, for somebody else to take at once."""
+        """Hand the batch back, for somebody else to take at once. Does nothing where it is not ours any more."""
         ...
 
 
@@ -37,5 +41,5 @@ class Queue(Protocol):
         ...
 
     def seconds_to_next(self) -> float | None:
-        """How long until a delayed batch can be leased, None where none waits."""
+        """How long until a batch may be had, None where none will come."""
         ...

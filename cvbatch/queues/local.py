@@ -18,6 +18,9 @@ class LocalLease:
     batch: Batch
     queue: LocalQueue
 
+    def extend(self) -> bool:
+        return True
+
     def ack(self) -> None:
         """Nothing to do: the queue has forgotten the batch when it handed it out."""
 

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cvbatch.errors import InputError, MemoryBudgetError, StateError, StorageError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
-from cvbatch.formats.precomputed import add_processing, read_info, read_provenance
+from cvbatch.formats.precomputed import read_info, read_provenance
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
-from cvbatch.metadata import Batch, Job
-from cvbatch.planner import Crew, Pass, Plan, cut, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
+from cvbatch.metadata import Job
+from cvbatch.planner import Crew, Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
 from cvbatch.queues import LocalQueue
-from cvbatch.runtime.host import identity, now_text, worker_name
+from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.lock import RegionLock, acquire
+from cvbatch.runtime.passes import batches_left, boxes_made_by, missing_tasks, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
-from cvbatch.runtime.processes import ProcessWorkers
-from cvbatch.runtime.ranges import Ranges, runs_of
+from cvbatch.runtime.ranges import Ranges
 from cvbatch.runtime.report import FailedTask, Report, TaskTotals
+from cvbatch.runtime.sign import sign
 from cvbatch.runtime.state import State, open_state
 from cvbatch.runtime.stop import StopFlag
 from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundings
 from cvbatch.runtime.tasks import peak_memory_bytes
-from cvbatch.runtime.workers import InlineWorkers, Workers
 from cvbatch.storage import open_store
-from cvbatch.version import __version__
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,6 @@ class RunOptions:
     retries: Retries = field(default_factory=Retries)
 
 
-def planned(job: Job, state: State, crew: Crew) -> Plan:
-    """The plan of a job: as it was cut at its first start, else for this crew. Nothing is written."""
-    found = state.read_job()
-    return Plan(job, cut(job, crew) if found is None else found[1])
-
-
-def tasks_done(plan: Plan, done: dict[int, Ranges]) -> int:
-    """How many tasks of a plan have receipts."""
-    return sum(len(each) - sum(b - a for a, b in missing_tasks(each, done)) for each in plan.passes)
-
-
-def missing_tasks(each: Pass, done: dict[int, Ranges]) -> list[tuple[int, int]]:
-    """The ranges of a pass's tasks that have no receipt."""
-    return done.get(each.number, Ranges(())).missing(len(each))
-
-
 def execute(job: Job, options: RunOptions) -> Report:
     """Run a job, or what is left of it, to its end.
 
@@ -68,14 +51,14 @@ def execute(job: Job, options: RunOptions) -> Report:
     plan = planned(job, state, options.crew)
     before = tasks_done(plan, state.done())
     if before:
-        _check_still_there(plan, state)
+        check_still_there(plan, state)
     if before < len(plan):
         plan, before, result = _work(plan, state, options)
     else:
         result = _Result()
     done = before + result.progress.done
     if done == len(plan):
-        _sign(plan)
+        sign(plan)
     return Report(
         job=job.id,
         tasks=TaskTotals(len(plan), done, len(result.progress.buried), result.skipped, before),
@@ -96,7 +79,7 @@ class _Result:
     peak_memory_bytes: int = 0
 
 
-def _check_still_there(plan: Plan, state: State) -> None:
+def check_still_there(plan: Plan, state: State) -> None:
     """Raise :class:`StateError` where the state speaks of tasks whose results or whose plan are gone."""
     if read_info(open_store(plan.job.destination)) is None:
         raise StateError(
@@ -120,10 +103,16 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
         resumed = state.read_job()
         plan = plan if resumed is None else Plan(plan.job, resumed[1])
         before = tasks_done(plan, state.done())
-        _prepare(plan, state)
+        prepare(plan, state)
         processes = max(1, min(options.crew.processes, len(plan) - before))
-        options.tell(RunStarted(plan.job.id, len(plan), before, _voxels_left(plan, state.done()), processes))
-        with _workers(plan, processes) as workers, _supervisor(plan, workers, state, lock, options) as supervisor:
+        options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), processes))
+        around = Surroundings(
+            state, open_store(plan.job.destination), options.tell, options.stop, lock.renew, options.retries
+        )
+        with (
+            hired(plan, processes) as workers,
+            supervising(plan, workers, around, options.crew.processes) as supervisor,
+        ):
             skipped = _run_passes(plan, supervisor, state, options)
         if resumed is not None or supervisor.progress.deaths:
             # Whoever was killed in the middle of a file has left it behind.
@@ -136,7 +125,7 @@ def _check_room(plan: Plan, processes: int) -> None:
     room = available_bytes()
     if room is None:
         return
-    processes = 1 if _is_inline(plan.job) else min(processes, len(plan))
+    processes = 1 if is_inline(plan.job) else min(processes, len(plan))
     kept = [each for each in plan.passes if keeps_voxels(route(plan.job, each), each)]
     most = max(
         (
@@ -152,14 +141,14 @@ def _check_room(plan: Plan, processes: int) -> None:
         )
 
 
-def _prepare(plan: Plan, state: State) -> None:
+def prepare(plan: Plan, state: State) -> None:
     """Write what is written once, and forget the failures of earlier runs: their tasks are tried again."""
     prepare_destination(plan.job)
     state.write_job(plan.job, plan.spec)
     state.clear_failures()
 
 
-def _voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
+def voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
     """Voxels that are still to be read, taking all tasks of a pass for equal."""
     left = 0
     for each in plan.passes:
@@ -180,94 +169,17 @@ def _lock(plan: Plan) -> Iterator[RegionLock]:
         lock.release()
 
 
-def _is_inline(job: Job) -> bool:
-    """Whether a volume lives in the memory of this process, where no other one can reach it."""
-    return any(place.protocol == "mem" for place in (job.source.location, job.destination))
-
-
-@contextmanager
-def _workers(plan: Plan, processes: int) -> Iterator[Workers]:
-    """Processes, or the calling one where a volume lives in its memory."""
-    at_once = min(tasks_at_once(plan, each) for each in plan.passes)
-    workers: Workers = InlineWorkers(plan) if _is_inline(plan.job) else ProcessWorkers(plan, processes, at_once)
-    clean = False
-    try:
-        yield workers
-        clean = True
-    finally:
-        workers.close(kill=not clean)
-
-
-@contextmanager
-def _supervisor(
-    plan: Plan, workers: Workers, state: State, lock: RegionLock, options: RunOptions
-) -> Iterator[Supervisor]:
-    name = worker_name()
-    document = {**identity(), "processes": options.crew.processes, "since": now_text()}
-
-    def heartbeat() -> None:
-        # A store that fails now and then is asked again at the next beat; the lock outlives several.
-        with suppress(StorageError):
-            lock.renew()
-            state.beat(name, {**document, "seen": now_text()})
-
-    destination = open_store(plan.job.destination)
-    around = Surroundings(state, destination, options.tell, options.stop, heartbeat, options.retries)
-    supervisor = Supervisor(plan, workers, around)
-    try:
-        yield supervisor
-    finally:
-        supervisor.close()
-        state.leave(name)
-
-
 def _run_passes(plan: Plan, supervisor: Supervisor, state: State, options: RunOptions) -> int:
     """Run the passes one after the other; how many tasks were skipped because what they read was not made."""
     done = state.done()
     not_made: list[Bbox] = []
     all_skipped = 0
     for each in plan.passes:
-        missing = {i for start, stop in missing_tasks(each, done) for i in range(start, stop)} if not_made else None
-        skipped = {each.grid.number(index) for box in not_made for index in each.grid.indices(box)}
-        if missing is not None:
-            skipped &= missing
+        skipped = tasks_that_read(each, not_made, done)
         all_skipped += len(skipped)
-        batches = _batches(plan, each, done, skipped)
+        batches = batches_left(plan, each, done, skipped)
         options.tell(PassStarted(each.number, len(plan.passes), sum(map(len, batches))))
         supervisor.run(LocalQueue(batches))
         failed = {task.index for task in supervisor.progress.buried_tasks if task.pass_number == each.number}
-        not_made = [each.level_box(each.levels[-1], each.box(index)) for index in sorted(skipped | failed)]
+        not_made = boxes_made_by(each, skipped | failed)
     return all_skipped
-
-
-def _batches(plan: Plan, each: Pass, done: dict[int, Ranges], skipped: set[int]) -> list[Batch]:
-    """What is left of a pass, by the message."""
-    without = Ranges.of([*done.get(each.number, Ranges(())).ranges, *runs_of(skipped)])
-    step = plan.spec.tasks_per_message
-    return [
-        Batch(plan.job.id, each.number, first, min(first + step, stop))
-        for start, stop in without.missing(len(each))
-        for first in range(start, stop, step)
-    ]
-
-
-def _sign(plan: Plan) -> None:
-    """Write into the destination's provenance what was done to it, once."""
-    job = plan.job
-    entry = {
-        "method": {
-            "task": f"cvbatch {job.kind}",
-            "job": job.id,
-            "version": __version__,
-            "source": job.source.location.url,
-            "destination": job.destination.url,
-            "region": job.region.to_list(),
-            "translate": list(job.translate),
-            "scales": [level.scale.key for level in job.levels],
-            "downsample": {"method": job.downsampling.method, "sparse": job.downsampling.sparse},
-            "compress": job.compress.name,
-        },
-        "by": worker_name().rsplit("-", 1)[0],
-        "date": now_text(),
-    }
-    add_processing(open_store(job.destination), entry, job.source.location.url)

@@ -35,6 +35,12 @@ class Flight:
         """Whether nothing is waiting or out any more."""
         return not self.waiting and not self.out
 
+    def rest(self) -> list[Batch]:
+        """What was neither done nor failed, when it had to be left."""
+        batch = self.lease.batch
+        left = {task.index for task in batch.tasks()} - self.done.keys() - {task.index for task in self.failed}
+        return [Batch(batch.job_id, batch.pass_number, start, stop) for start, stop in runs_of(left)]
+
     def receipts(self) -> Iterator[Receipt]:
         """A receipt for each unbroken run of tasks that are done."""
         batch = self.lease.batch

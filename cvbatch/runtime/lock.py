@@ -39,11 +39,11 @@ class RegionLock:
 
     def renew(self) -> None:
         """Say again that the run lives. Raises :class:`LockLostError` where another run took over."""
-        if not self._is_ours():
+        if not self.is_ours():
             raise LockLostError(f"another run took over {self.store.url} while this one was not heard of")
         self._write()
 
-    def _is_ours(self) -> bool:
+    def is_ours(self) -> bool:
         """Whether nobody else has locked the region since."""
         found = self.store.get(self.key)
         return found is None or _load(found).get("owner") == self.document["owner"]
@@ -54,27 +54,32 @@ class RegionLock:
 
     def release(self) -> None:
         """Unlock the region, if it is still ours."""
-        if self._is_ours():
+        if self.is_ours():
             self.store.delete(self.key)
 
 
-def acquire(plan: Plan, clock: Callable[[], float] = time.time) -> RegionLock:
-    """Lock what a plan writes.
+def lock_of(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> RegionLock:
+    """The lock on what a plan writes, whether it is held or not."""
+    document = {"job": plan.job.id, "owner": owner or identity(), "since": now_text(), "boxes": locked_boxes(plan)}
+    return RegionLock(open_store(plan.job.destination), f"{FOLDER}{plan.job.id}.json", document, clock)
+
+
+def acquire(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> RegionLock:
+    """Lock what a plan writes, for this process or for an ``owner`` that several processes are, who share the lock.
 
     Raises :class:`JobBusyError` that says who holds an overlapping region. Locks that have expired, or
     whose process on this host is gone, don't count and are removed.
     """
-    store = open_store(plan.job.destination)
-    boxes = locked_boxes(plan)
-    document = {"job": plan.job.id, "owner": identity(), "since": now_text(), "boxes": boxes}
-    lock = RegionLock(store, f"{FOLDER}{plan.job.id}.json", document, clock)
+    lock = lock_of(plan, owner, clock)
+    store, document = lock.store, lock.document
     _remove_stale(store, clock)
     store.delete(f"{FOLDER}may-delete")  # Who may not would find out at the end, with a lock that stays.
-    if not store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS})):
+    made = store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS}))
+    if not made and (owner is None or not lock.is_ours()):
         raise JobBusyError(_busy(store, lock.key))
     for key in store.list(FOLDER):
         blob = store.get(key) if key != lock.key else None
-        if blob is not None and _overlaps(boxes, _load(blob).get("boxes", {})):
+        if blob is not None and _overlaps(document["boxes"], _load(blob).get("boxes", {})):
             lock.release()
             raise JobBusyError(_busy(store, key))
     return lock
@@ -99,8 +104,14 @@ def _busy(store: Store, key: str) -> str:
     owner = found.get("owner", {})
     return (
         f"{store.url}: job {found.get('job', '?')} has been writing to this region since {found.get('since', '?')}, "
-        f"process {owner.get('pid', '?')} on {owner.get('host', '?')}. Wait for it, or stop it first"
+        f"{_who(owner)}. Wait for it, or stop it first"
     )
+
+
+def _who(owner: dict[str, Any]) -> str:
+    if "queue" in owner:
+        return f"by way of {owner['queue']}"
+    return f"process {owner.get('pid', '?')} on {owner.get('host', '?')}"
 
 
 def _dump(document: dict[str, Any]) -> bytes:

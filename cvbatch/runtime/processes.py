@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
@@ -60,6 +60,11 @@ class ProcessWorkers:
         worker.tasks.append(task)
         worker.alone = alone
         worker.child.send({"task": [task.pass_number, task.index]})
+
+    def abandon(self, tasks: Collection[Task]) -> None:
+        for worker in self._processes:
+            if any(task in tasks for task in worker.tasks):
+                worker.child.process.kill()
 
     def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
         happened: list[Outcome | Death] = []

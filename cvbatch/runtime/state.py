@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
+from cvbatch.counts import Counts
 from cvbatch.errors import StateError
-from cvbatch.metadata import Failure, Job, PlanSpec, Receipt
+from cvbatch.metadata import Batch, Failure, Job, PlanSpec, Receipt, Task
 from cvbatch.metadata.job import job_document, read_job_document
+from cvbatch.metadata.receipt import receipt_key
+from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
 from cvbatch.storage import Blob, Location, Store, open_store, parse_location
 
 
 @dataclass(frozen=True)
 class State:
-    """``job.json``, ``receipts/``, ``failures/`` and ``workers/`` of one job."""
+    """``job.json``, ``receipts/``, ``failures/``, ``attempts/``, ``sent/`` and ``workers/`` of one job."""
 
+    location: Location
     store: Store
     job_id: str
 
@@ -44,10 +52,19 @@ class State:
 
     def done(self) -> dict[int, Ranges]:
         """The tasks of each pass that have a receipt. One listing; no receipt is read."""
+        return self._ranges("receipts/")
+
+    def counts(self) -> Counts:
+        """What all receipts say was done. Reads them all."""
+        documents = (self._read(key) for key in self.store.list("receipts/"))
+        counts = (Counts.from_json(document["counts"]) for document in documents if document is not None)
+        return reduce(add, counts, Counts())
+
+    def _ranges(self, folder: str) -> dict[int, Ranges]:
         found: dict[int, list[tuple[int, int]]] = {}
-        for key in self.store.list("receipts/"):
+        for key in self.store.list(folder):
             try:
-                batch = Receipt.batch_of(key.removeprefix("receipts/"), self.job_id)
+                batch = Receipt.batch_of(key.removeprefix(folder), self.job_id)
             except ValueError:
                 continue  # Not a receipt: an editor's backup, say.
             found.setdefault(batch.pass_number, []).append((batch.start, batch.stop))
@@ -58,7 +75,37 @@ class State:
 
     def clear_failures(self) -> None:
         """Forget the failures of earlier runs."""
-        self.store.delete_all(list(self.store.list("failures/")))
+        self.store.delete_all([*self.store.list("failures/"), *self.store.list("attempts/")])
+
+    def given_up(self) -> set[Task]:
+        """The tasks under ``failures/``. One listing; none is read."""
+        found = set()
+        for key in self.store.list("failures/"):
+            pass_number, _, index = key.removeprefix("failures/").removesuffix(".json").partition("-")
+            if pass_number.isdigit() and index.isdigit():
+                found.add(Task(self.job_id, int(pass_number), int(index)))
+        return found
+
+    def add_attempt(self, task: Task, error: str) -> list[str]:
+        """Note that an attempt failed, here or on any other machine; the errors of all of them."""
+        folder = f"attempts/{task.name}/"
+        self._write(f"{folder}{time.time_ns():020d}-{worker_name()}.json", {"error": error, "at": now_text()})
+        found = [self._read(key) for key in sorted(self.store.list(folder))]
+        return [str(document["error"]) for document in found if document is not None]
+
+    def has_receipt(self, batch: Batch) -> bool:
+        """Whether there is a receipt of just these tasks."""
+        return self.store.exists(f"receipts/{receipt_key(batch)}")
+
+    def note_sent(self, batches: Sequence[Batch]) -> None:
+        """Note that messages are in the queue, of one pass and in a row."""
+        first, last = batches[0], batches[-1]
+        whole = Batch(first.job_id, first.pass_number, first.start, last.stop)
+        self._write(f"sent/{receipt_key(whole)}", {"messages": len(batches), "at": now_text()})
+
+    def sent(self) -> dict[int, Ranges]:
+        """The tasks of each pass that were sent to a queue at some time."""
+        return self._ranges("sent/")
 
     def failures(self) -> list[Failure]:
         """The tasks that the last run gave up."""
@@ -109,4 +156,5 @@ def state_location(job: Job, state: str | None) -> Location:
 
 def open_state(job: Job, state: str | None) -> State:
     """The state of a job at ``state`` (None: under the destination). Nothing is read or written."""
-    return State(open_store(state_location(job, state)), job.id)
+    location = state_location(job, state)
+    return State(location, open_store(location), job.id)

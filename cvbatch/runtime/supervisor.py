@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cvbatch.counts import Counts
 from cvbatch.errors import InterruptedRun
-from cvbatch.events import StopRequested, Subscriber, TaskDone, TaskFailed, WorkerDied
+from cvbatch.events import LeaseLost, StopRequested, Subscriber, TaskDone, TaskFailed, WorkerDied
 from cvbatch.metadata import Batch, Failure, Task
 from cvbatch.planner import Plan
 from cvbatch.queues import Queue
@@ -49,7 +50,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a supervisor works with: where results go, who is told, who may stop it, who keeps it alive."""
+    """What a supervisor works with: where results go, who is told, who may stop it, who keeps it alive.
+
+    A life sign is given, and leases are extended, every ``beat_seconds``. When it is stopped, what has begun may take
+    ``grace_seconds``.
+    """
 
     state: State
     destination: Store
@@ -57,6 +62,10 @@ class Surroundings:
     stop: StopFlag
     heartbeat: Callable[[], None]
     retries: Retries
+    beat_seconds: float = HEARTBEAT_SECONDS
+    grace_seconds: float = math.inf
+    # Where several machines work on a job, the state knows how often a task has failed.
+    note_attempt: Callable[[Task, str], list[str]] | None = None
 
 
 class Supervisor:
@@ -72,6 +81,7 @@ class Supervisor:
         self._writer = ThreadPoolExecutor(1, "receipts")
         self._writing: list[Future[None]] = []
         self._next_beat = 0.0
+        self._deadline = math.inf
 
     def run(self, queue: Queue) -> None:
         """Work until the queue is empty and all that was leased is dealt with.
@@ -79,10 +89,11 @@ class Supervisor:
         Raises :class:`InterruptedRun` when asked to stop, after what was begun is finished (or killed).
         """
         told = False
-        while not self._around.stop.now:
+        while not self._around.stop.now and time.monotonic() < self._deadline:
             self._beat()
             if self._around.stop.soon and not told:
                 told = True
+                self._deadline = time.monotonic() + self._around.grace_seconds
                 self._around.tell(StopRequested(sum(len(flight.out) for flight in self._flights)))
                 self._hand_back()
             if not self._around.stop.soon:
@@ -107,8 +118,17 @@ class Supervisor:
 
     def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
+            self._next_beat = time.monotonic() + self._around.beat_seconds
             self._around.heartbeat()
+            self._extend()
+
+    def _extend(self) -> None:
+        """Hold on to what is leased. What was lost is dropped before more of it is written."""
+        for flight in [flight for flight in self._flights if not flight.lease.extend()]:
+            self._flights.remove(flight)
+            self._workers.abandon(flight.out)
+            batch = flight.lease.batch
+            self._around.tell(LeaseLost(f"{batch.pass_number}-{batch.start}-{batch.stop}"))
 
     def _patience(self, queue: Queue) -> float:
         wait = queue.seconds_to_next()
@@ -150,7 +170,9 @@ class Supervisor:
             self._around.tell(WorkerDied(happened.pid, happened.cause))
             return
         task = happened.task
-        flight = next(flight for flight in self._flights if task in flight.out)
+        flight = next((flight for flight in self._flights if task in flight.out), None)
+        if flight is None:
+            return  # Its batch was lost in the meantime.
         flight.out.remove(task)
         if happened.counts is not None:
             flight.done[task.index] = happened.counts
@@ -168,6 +190,7 @@ class Supervisor:
             self.progress.done += len(flight.done)
             for counts in flight.done.values():
                 self.progress.counts += counts
+            queue.insert(flight.rest())
             self._writing.append(self._writer.submit(self._write, flight))
         self._finish_writing(only_ended=True)
 
@@ -193,8 +216,10 @@ class Supervisor:
         if error.suspect and task not in self._suspects:
             # Several tasks were in a process when it died. Each is tried alone, which tells who did it.
             self._suspects.add(task)
-        else:
+        elif self._around.note_attempt is None:
             errors.append(error.text)
+        else:
+            errors[:] = self._around.note_attempt(task, error.text)
         retries = self._around.retries
         buried = bool(errors) and (not error.retryable or len(errors) >= retries.max_attempts)
         box = str(self._plan.box(task))

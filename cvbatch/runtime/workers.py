@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,10 @@ class Workers(Protocol):
         """Hand over a task."""
         ...
 
+    def abandon(self, tasks: Collection[Task]) -> None:
+        """See to it that nothing more is written for these tasks, and that nobody waits for them."""
+        ...
+
     def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
         """What happened since the last call; waits for something up to a time."""
         ...
@@ -97,6 +101,10 @@ class InlineWorkers:
 
     def give(self, task: Task, alone: bool) -> None:
         self._next = task
+
+    def abandon(self, tasks: Collection[Task]) -> None:
+        if self._next in tasks:
+            self._next = None
 
     def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
         if self._next is None:

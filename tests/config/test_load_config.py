@@ -72,7 +72,7 @@ def test_all_problems_are_told_with_line_and_key(tmp_path):
         ("downsample: {mips: 1, factor: [5, 1, 1]}", "job.yaml:4: downsample.factor.0"),
         ("downsample: {mips: 1, factor: [1, 1, 1]}", "makes nothing coarser"),
         ("downsample: {mips: 1, method: max, sparse: true}", "method max does neither"),
-        ("queue: sqs://x", "no queue 'sqs://x'"),
+        ("queue: amqp://x", "no queue 'amqp://x'"),
         ("workers: {processes: 0}", "job.yaml:4: workers.processes"),
         ("workers: {memory: lots}", "job.yaml:4: workers.memory"),
         ("workers: {xyz: 3}", "unknown key; there are memory, processes, threads"),

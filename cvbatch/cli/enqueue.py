@@ -1,0 +1,58 @@
+"""``cvbatch enqueue`` and ``cvbatch failures``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cvbatch.cli.output import Output, config_arguments, output_options
+
+if TYPE_CHECKING:
+    from cvbatch.metadata import Failure
+
+
+@click.command()
+@config_arguments
+@output_options
+def enqueue(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Put the tasks of CONFIG into its queue, and don't wait.
+
+    What was sent before is not sent again. A job of several passes goes on to the next, and to its end, only while
+    somebody runs `cvbatch run CONFIG`.
+
+    \b
+    Example:
+      cvbatch enqueue configs/cluster.yaml
+    """
+    from cvbatch.api import enqueue as enqueue_job
+
+    sent = enqueue_job(config, overrides)
+    Output(as_json, quiet, verbose).result({"messages": sent}, lambda: click.echo(f"{sent} messages sent"))
+
+
+@click.command()
+@config_arguments
+@click.option("--retry", is_flag=True, help="Forget the failures; `cvbatch run CONFIG` tries the tasks again.")
+@output_options
+def failures(config: str, overrides: tuple[str, ...], retry: bool, **said: bool) -> None:
+    """Show the tasks of CONFIG that were given up, and why.
+
+    \b
+    Example:
+      cvbatch failures configs/cluster.yaml --retry
+    """
+    from cvbatch.api import failures as failures_of
+
+    found = failures_of(config, overrides, retry)
+    document = {"failures": [failure.to_json() for failure in found], "retry": retry}
+    Output(**said).result(document, lambda: _print(found, said["verbose"]))
+
+
+def _print(found: list[Failure], verbose: bool) -> None:
+    if not found:
+        click.echo("no task was given up")
+    for failure in found:
+        click.echo(f"task {failure.task}, voxels {failure.box}, {len(failure.errors)} attempts: {failure.errors[-1]}")
+        if verbose and failure.traceback:
+            click.echo(failure.traceback)

@@ -1,0 +1,52 @@
+"""``cvbatch work``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from cvbatch.cli.output import Output, output_options
+from cvbatch.cli.queue import endpoint_option, region_option
+
+
+@click.command()
+@click.argument("url", metavar="QUEUE")
+@click.option("--processes", type=click.IntRange(1), help="Worker processes; one for each processor if left out.")
+@click.option(
+    "--lease-seconds", default=300.0, show_default=True, help="Held for so long unheard of, others take over."
+)
+@click.option("--grace", default=60.0, show_default=True, help="Seconds to finish what was begun when told to end.")
+@click.option("--exit-when-empty", is_flag=True, help="End when no message waits.")
+@click.option("--exit-when-done", is_flag=True, help="End when the job is done.")
+@click.option("--max-tasks", type=click.IntRange(1), help="End after so many tasks.")
+@click.option("--max-seconds", type=float, default=math.inf, help="Take no more after so long.")
+@click.option("--allow", multiple=True, metavar="PREFIX", help="Only jobs whose paths begin so. Repeatable.")
+@endpoint_option
+@region_option
+@output_options
+def work(url: str, as_json: bool, quiet: bool, verbose: bool, **settings: Any) -> None:
+    """Work on the tasks of QUEUE, of whatever jobs, until told to end (SIGTERM, Ctrl-C).
+
+    \b
+    Example:
+      cvbatch work fq:///shared/queue --processes 4
+      cvbatch work sqs://cvbatch --allow s3://my-bucket --exit-when-done
+    """
+    from cvbatch.cli.progress import progress
+    from cvbatch.cli.run import signals
+    from cvbatch.config.resolve import processors
+    from cvbatch.queues import open_queue
+    from cvbatch.runtime import StopFlag, WorkOptions
+    from cvbatch.runtime import work as work_on
+
+    queue = open_queue(url, settings.pop("endpoint"), settings.pop("region_name"))
+    output, stop = Output(as_json, quiet, verbose), StopFlag()
+    with signals(stop), progress(output) as tell:
+        settings["processes"] = settings["processes"] or processors()
+        settings["grace_seconds"] = settings.pop("grace")
+        summary = work_on(queue, WorkOptions(**settings, tell=tell, stop=stop))
+    text = f"{summary.tasks} tasks done, {summary.failed} given up, of {len(summary.jobs)} jobs"
+    output.result(asdict(summary), lambda: click.echo(text))

@@ -1,0 +1,210 @@
+"""A job whose tasks are done by workers elsewhere: send messages, watch receipts, go on to the next pass, finish.
+
+Any number of coordinators may do this for one job, and be stopped and started anywhere: what they know is in the state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cvbatch.errors import InputError, InterruptedRun, StorageError, UnsupportedProtocolError
+from cvbatch.events import JobAdvanced, PassStarted, RunStarted
+from cvbatch.formats.precomputed import read_provenance
+from cvbatch.geometry import Bbox
+from cvbatch.metadata import Batch, Job
+from cvbatch.planner import Pass, Plan
+from cvbatch.queues import Message, SharedQueue
+from cvbatch.runtime.crew import is_inline
+from cvbatch.runtime.execute import RunOptions, check_still_there, voxels_left
+from cvbatch.runtime.lock import LEASE_SECONDS, RegionLock, acquire, lock_of
+from cvbatch.runtime.passes import batches_left, boxes_made_by, planned, tasks_done, tasks_that_read
+from cvbatch.runtime.prepare import prepare_destination
+from cvbatch.runtime.ranges import Ranges
+from cvbatch.runtime.report import FailedTask, Report, TaskTotals
+from cvbatch.runtime.sign import sign
+from cvbatch.runtime.state import State, open_state
+from cvbatch.runtime.tasks import peak_memory_bytes
+from cvbatch.storage import open_store
+
+WATCH_SECONDS = 2.0
+TICK_SECONDS = 0.1
+# Messages that are noted as sent together: of so many some may be sent twice when a coordinator is killed.
+MESSAGES_TOGETHER = 100
+# A queue that was empty so often in a row has lost what is missing.
+SURELY_LOST = 4
+
+
+@dataclass
+class Coordinator:
+    """One job and the queue of its messages."""
+
+    job: Job
+    queue: SharedQueue
+    options: RunOptions
+    watch_seconds: float = WATCH_SECONDS
+    _begin: float = field(default_factory=time.monotonic)
+    _next_renewal: float = 0.0
+    _skipped: int = 0
+
+    def enqueue(self) -> int:
+        """Send what is left of the first pass that is not done; how many messages are new.
+
+        Raises errors of :class:`InputError` before anything is changed.
+        """
+        state, plan = self._open()
+        if tasks_done(plan, state.done()) == len(plan):
+            return 0
+        with self._locked(plan):
+            self._prepare(plan, state)
+            each, batches = next(self._passes(plan, state), (None, []))
+            return 0 if each is None else self._send_new(state, each, batches)
+
+    def run(self) -> Report:
+        """Bring the job to its end. Raises :class:`InterruptedRun` when stopped; workers go on then."""
+        state, plan = self._open()
+        before = tasks_done(plan, state.done())
+        if before < len(plan):
+            with self._locked(plan) as lock:
+                self._prepare(plan, state)
+                self.options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), 0))
+                for each, batches in self._passes(plan, state):
+                    self.options.tell(PassStarted(each.number, len(plan.passes), sum(map(len, batches))))
+                    self._send_new(state, each, batches)
+                    self._watch(plan, state, each, batches, lock)
+        return self._report(plan, state, before)
+
+    def _open(self) -> tuple[State, Plan]:
+        if is_inline(self.job):
+            raise UnsupportedProtocolError("mem:// is in one process; workers of a queue can't reach it")
+        state = open_state(self.job, self.options.state)
+        plan = planned(self.job, state, self.options.crew)
+        if tasks_done(plan, state.done()):
+            check_still_there(plan, state)
+        return state, plan
+
+    @contextmanager
+    def _locked(self, plan: Plan) -> Iterator[RegionLock]:
+        """The region's lock, which all who work on this job share, and which outlives a coordinator that is stopped."""
+        self.queue.counts()  # To be told now rather than later that there is no such queue.
+        read_provenance(open_store(plan.job.destination))
+        try:
+            lock = acquire(plan, self._owner)
+        except StorageError as error:
+            raise InputError(f"the destination can't be written to: {error}") from error
+        yield lock
+
+    @property
+    def _owner(self) -> dict[str, str]:
+        """Who holds the region: all who work on this job by way of this queue."""
+        return {"queue": self.queue.url, "job": self.job.id}
+
+    @staticmethod
+    def _prepare(plan: Plan, state: State) -> None:
+        prepare_destination(plan.job)
+        state.write_job(plan.job, plan.spec)
+
+    def _passes(self, plan: Plan, state: State) -> Iterator[tuple[Pass, list[Batch]]]:
+        """The passes that are not done, each with what is left of it when its turn comes."""
+        not_made: list[Bbox] = []
+        self._skipped = 0
+        for each in plan.passes:
+            done, given_up = state.done(), _indices(state, each)
+            skipped = tasks_that_read(each, not_made, done)
+            self._skipped += len(skipped)
+            batches = batches_left(plan, each, done, skipped | given_up)
+            if batches:
+                yield each, batches
+            not_made = boxes_made_by(each, skipped | _indices(state, each))
+
+    def _send_new(self, state: State, each: Pass, batches: Sequence[Batch]) -> int:
+        """Send what was never sent."""
+        sent = state.sent().get(each.number, Ranges(()))
+        known = {index for start, stop in sent.ranges for index in range(start, stop)}
+        new = [batch for batch in batches if batch.start not in known]
+        self._send(state, new)
+        return len(new)
+
+    def _send(self, state: State, batches: Sequence[Batch]) -> None:
+        for first in range(0, len(batches), MESSAGES_TOGETHER):
+            some = batches[first : first + MESSAGES_TOGETHER]
+            attempts = self.options.retries.max_attempts
+            self.queue.send([Message(batch, state.location, attempts).encode() for batch in some])
+            for run in _in_a_row(some):
+                state.note_sent(run)
+
+    def _watch(self, plan: Plan, state: State, each: Pass, batches: Sequence[Batch], lock: RegionLock) -> None:
+        """Return when everything is done or given up. What the queue has lost is sent again."""
+        wanted = {index for batch in batches for index in range(batch.start, batch.stop)}
+        empty, left = 0, wanted
+        while True:
+            done, given_up = state.done(), state.given_up()
+            self.options.tell(JobAdvanced(tasks_done(plan, done), len(given_up)))
+            before, left = left, wanted - _numbers(done, each) - _indices(state, each)
+            if not left:
+                return
+            self._renew(lock)
+            counts = self.queue.counts()
+            empty = empty + 1 if counts.waiting == counts.leased == 0 and left == before else 0
+            if empty >= SURELY_LOST:
+                self._send(state, batches_left(plan, each, done, wanted_not(each, left)))
+                empty = 0
+            self._rest()
+
+    def _renew(self, lock: RegionLock) -> None:
+        if time.monotonic() >= self._next_renewal:
+            self._next_renewal = time.monotonic() + LEASE_SECONDS / 5
+            lock.renew()
+
+    def _rest(self) -> None:
+        """Wait until it is time to look again. Raises :class:`InterruptedRun` when asked to stop."""
+        until = time.monotonic() + self.watch_seconds
+        while time.monotonic() < until:
+            if self.options.stop.soon:
+                raise InterruptedRun("stopped watching; workers go on, and so does whoever runs the same again")
+            time.sleep(TICK_SECONDS)
+
+    def _report(self, plan: Plan, state: State, before: int) -> Report:
+        done = tasks_done(plan, state.done())
+        if done == len(plan):
+            sign(plan)
+        lock_of(plan, self._owner).release()
+        failures = state.failures()
+        return Report(
+            job=plan.job.id,
+            tasks=TaskTotals(len(plan), done, len(failures), self._skipped, before),
+            counts=state.counts(),
+            seconds=time.monotonic() - self._begin,
+            retries=sum(len(failure.errors) - 1 for failure in failures),
+            peak_memory_bytes=peak_memory_bytes(),
+            failures=tuple(FailedTask(each.task, each.box, each.errors[-1]) for each in failures),
+        )
+
+
+def wanted_not(each: Pass, left: set[int]) -> set[int]:
+    """The tasks of a pass that are not to be sent."""
+    return set(range(len(each))) - left
+
+
+def _indices(state: State, each: Pass) -> set[int]:
+    """The tasks of a pass that were given up."""
+    return {task.index for task in state.given_up() if task.pass_number == each.number}
+
+
+def _numbers(done: dict[int, Ranges], each: Pass) -> set[int]:
+    ranges = done.get(each.number, Ranges(())).ranges
+    return {index for start, stop in ranges for index in range(start, stop)}
+
+
+def _in_a_row(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """Batches that follow each other, together."""
+    run: list[Batch] = []
+    for batch in batches:
+        if run and run[-1].stop != batch.start:
+            yield run
+            run = []
+        run.append(batch)
+    if run:
+        yield run
