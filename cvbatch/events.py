@@ -82,6 +82,20 @@ class MessageRefused:
 
 
 @dataclass(frozen=True)
+class BatchLeased:
+    """A batch came from the queue."""
+
+    batch: str
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """A batch is dealt with: its receipts are written."""
+
+    batch: str
+
+
+@dataclass(frozen=True)
 class LeaseLost:
     """A batch was held for too long without a sign of life, and may be somebody else's: it is dropped."""
 
@@ -97,6 +111,8 @@ Event: TypeAlias = (
     | StopRequested
     | JobAdvanced
     | MessageRefused
+    | BatchLeased
+    | BatchDone
     | LeaseLost
 )
 Subscriber: TypeAlias = Callable[[Event], None]

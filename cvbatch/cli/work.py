@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,17 @@ import click
 
 from cvbatch.cli.output import Output, output_options
 from cvbatch.cli.queue import endpoint_option, region_option
+from cvbatch.events import Event
+
+
+def _bytes(context: click.Context, option: click.Parameter, value: str | None) -> float:
+    """``2GiB``, ``500MB`` or a number of bytes; without bound if there is none."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return math.inf if value is None else float(TypeAdapter(ByteSize).validate_python(value))
+    except ValidationError:
+        raise click.BadParameter(f"{value!r} is not a number of bytes, such as 2GiB", context, option) from None
 
 
 @click.command()
@@ -23,6 +35,9 @@ from cvbatch.cli.queue import endpoint_option, region_option
 @click.option("--exit-when-done", is_flag=True, help="End when the job is done.")
 @click.option("--max-tasks", type=click.IntRange(1), help="End after so many tasks.")
 @click.option("--max-seconds", type=float, default=math.inf, help="Take no more after so long.")
+@click.option("--max-rss", callback=_bytes, help="Replace a process that has grown above this: 2GiB.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics at /metrics.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Who may ask for metrics.")
 @click.option("--allow", multiple=True, metavar="PREFIX", help="Only jobs whose paths begin so. Repeatable.")
 @endpoint_option
 @region_option
@@ -38,13 +53,25 @@ def work(url: str, as_json: bool, quiet: bool, verbose: bool, **settings: Any) -
     from cvbatch.cli.progress import progress
     from cvbatch.cli.run import signals
     from cvbatch.config.resolve import processors
+    from cvbatch.inspect import Metrics, serve_metrics
     from cvbatch.queues import open_queue
     from cvbatch.runtime import StopFlag, WorkOptions
     from cvbatch.runtime import work as work_on
 
     queue = open_queue(url, settings.pop("endpoint"), settings.pop("region_name"))
     output, stop = Output(as_json, quiet, verbose), StopFlag()
-    with signals(stop), progress(output) as tell:
+    port, host = settings.pop("metrics_port"), settings.pop("metrics_host")
+    with ExitStack() as around:
+        around.enter_context(signals(stop))
+        show, metrics = around.enter_context(progress(output)), Metrics()
+        if port is not None:
+            port = around.enter_context(serve_metrics(metrics, port, host))
+            click.echo(f"metrics at http://{host}:{port}/metrics", err=True)
+
+        def tell(event: Event) -> None:
+            metrics.note(event)
+            show(event)
+
         settings["processes"] = settings["processes"] or processors()
         settings["grace_seconds"] = settings.pop("grace")
         summary = work_on(queue, WorkOptions(**settings, tell=tell, stop=stop))

@@ -15,6 +15,23 @@ ALIVE_SECONDS = 180
 
 
 @dataclass(frozen=True)
+class WorkerStatus:
+    """What a worker said when it was last heard of: tasks that it has done and has at work, and since when."""
+
+    name: str
+    processes: int
+    done: int
+    running: int
+    since: str
+    seen: str
+
+    @property
+    def tasks_per_second(self) -> float:
+        seconds = (datetime.fromisoformat(self.seen) - datetime.fromisoformat(self.since)).total_seconds()
+        return self.done / seconds if seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """What the state directory says: tasks with receipts, tasks that were given up, who is alive."""
 
@@ -24,11 +41,26 @@ class JobStatus:
     total: int
     done: int
     failures: tuple[Failure, ...]
-    workers: tuple[str, ...]
+    workers: tuple[WorkerStatus, ...]
 
     @property
     def remaining(self) -> int:
-        return self.total - self.done
+        return self.total - self.done - len(self.failures)
+
+    @property
+    def running(self) -> int:
+        """Tasks that living workers had at work when they were last heard of."""
+        return sum(worker.running for worker in self.workers)
+
+    @property
+    def tasks_per_second(self) -> float:
+        """What the living workers come to together, since each of them began."""
+        return sum(worker.tasks_per_second for worker in self.workers)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None where nobody works, or nothing was done yet."""
+        return self.remaining / self.tasks_per_second if self.tasks_per_second else None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -38,27 +70,42 @@ class JobStatus:
             "tasks": {
                 "total": self.total,
                 "done": self.done,
+                "running": self.running,
                 "failed": len(self.failures),
                 "remaining": self.remaining,
             },
-            "workers": list(self.workers),
+            "tasks_per_second": round(self.tasks_per_second, 4),
+            "seconds_left": self.seconds_left,
+            "workers": [asdict(worker) for worker in self.workers],
             "failures": [asdict(failure) for failure in self.failures],
         }
 
 
 def job_status(plan: Plan, state: State) -> JobStatus:
-    """The status of a job: one listing for the tasks, and the few failures and workers read."""
+    """The status of a job: one listing for everything, and the few failures and workers read."""
+    found = state.overview()
     return JobStatus(
         plan.job.id,
         state.store.url,
-        state.read_job() is not None,
+        found.started,
         len(plan),
-        tasks_done(plan, state.done()),
-        tuple(state.failures()),
-        tuple(_alive(state.workers())),
+        tasks_done(plan, found.done),
+        tuple(state.failures_of(found.given_up)),
+        tuple(_alive(state.workers(found.workers))),
     )
 
 
-def _alive(workers: list[dict[str, Any]]) -> list[str]:
+def _alive(documents: list[dict[str, Any]]) -> list[WorkerStatus]:
     oldest = datetime.now(UTC) - timedelta(seconds=ALIVE_SECONDS)
-    return [f"{w['host']}-{w['pid']}" for w in workers if datetime.fromisoformat(w["seen"]) > oldest]
+    return [
+        WorkerStatus(
+            f"{each['host']}-{each['pid']}",
+            each["processes"],
+            each["tasks"]["done"],
+            each["tasks"]["running"],
+            each["since"],
+            each["seen"],
+        )
+        for each in documents
+        if datetime.fromisoformat(each["seen"]) > oldest
+    ]

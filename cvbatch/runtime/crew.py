@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,10 +22,12 @@ def is_inline(job: Job) -> bool:
 
 
 @contextmanager
-def hired(plan: Plan, processes: int) -> Iterator[Workers]:
-    """Processes, or the calling one where a volume lives in its memory."""
+def hired(plan: Plan, processes: int, most_bytes: float = math.inf) -> Iterator[Workers]:
+    """Processes, or the calling one where a volume lives in its memory; those above ``most_bytes`` are replaced."""
     at_once = min(tasks_at_once(plan, each) for each in plan.passes)
-    workers: Workers = InlineWorkers(plan) if is_inline(plan.job) else ProcessWorkers(plan, processes, at_once)
+    workers: Workers = (
+        InlineWorkers(plan) if is_inline(plan.job) else ProcessWorkers(plan, processes, at_once, most_bytes)
+    )
     clean = False
     try:
         yield workers
@@ -43,7 +46,8 @@ def supervising(plan: Plan, workers: Workers, around: Surroundings, processes: i
         # A store that fails now and then is asked again at the next beat; the lock outlives several.
         with suppress(StorageError):
             around.heartbeat()
-            around.state.beat(name, {**document, "seen": now_text()})
+            tasks = {"done": supervisor.progress.done, "running": supervisor.running}
+            around.state.beat(name, {**document, "seen": now_text(), "tasks": tasks})
 
     supervisor = Supervisor(plan, workers, replace(around, heartbeat=heartbeat))
     try:

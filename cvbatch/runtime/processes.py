@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class _Process:
     alone: bool = False
     ready: bool = False
     peak_memory_bytes: int = 0
+    is_too_large: bool = False
 
     @classmethod
     def start(cls, plan: Plan) -> _Process:
@@ -36,10 +38,14 @@ class _Process:
 
 
 class ProcessWorkers:
-    """``processes`` worker processes. One that dies is replaced, and what it had comes back as errors."""
+    """``processes`` worker processes. One that dies is replaced, and what it had comes back as errors.
 
-    def __init__(self, plan: Plan, processes: int, tasks_at_once: int) -> None:
+    One that has more than ``most_bytes`` after a task gets no other, and is replaced too.
+    """
+
+    def __init__(self, plan: Plan, processes: int, tasks_at_once: int, most_bytes: float = math.inf) -> None:
         self._plan = plan
+        self._most_bytes = most_bytes
         self._tasks_at_once = tasks_at_once
         self._peaks_of_the_dead = 0
         self._stillborn = 0
@@ -48,7 +54,11 @@ class ProcessWorkers:
     def _free(self, alone: bool) -> _Process | None:
         """The process with the fewest tasks that could take one more."""
         most = 0 if alone else self._tasks_at_once - 1
-        able = [each for each in self._processes if len(each.tasks) <= most and not (each.tasks and each.alone)]
+        able = [
+            each
+            for each in self._processes
+            if len(each.tasks) <= most and not (each.tasks and each.alone) and not each.is_too_large
+        ]
         return min(able, key=lambda each: len(each.tasks), default=None)
 
     def can_take(self, alone: bool) -> bool:
@@ -81,8 +91,18 @@ class ProcessWorkers:
             outcome = outcome_from(message, self._plan.job.id)
             worker.peak_memory_bytes = message["peak_memory_bytes"]
             worker.tasks.remove(outcome.task)
+            worker.is_too_large |= message["memory_bytes"] > self._most_bytes
             happened.append(outcome)
+            if worker.is_too_large and not worker.tasks:
+                self._renew(worker)
         return happened
+
+    def _renew(self, worker: _Process) -> None:
+        """Put another process in the place of one that has grown."""
+        worker.child.send({"stop": True})
+        self._peaks_of_the_dead += worker.peak_memory_bytes
+        self._processes[self._processes.index(worker)] = _Process.start(self._plan)
+        worker.child.end(PATIENCE_SECONDS)
 
     def _bury(self, worker: _Process) -> list[Outcome | Death]:
         """Put another process in the place of a dead one; its tasks are suspects, each of them.

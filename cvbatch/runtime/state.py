@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,6 +18,16 @@ from cvbatch.metadata.receipt import receipt_key
 from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
 from cvbatch.storage import Blob, Location, Store, open_store, parse_location
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the names in a state say: whether there is a job, which tasks are done or given up, and who works."""
+
+    started: bool
+    done: dict[int, Ranges]
+    given_up: set[Task]
+    workers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,25 @@ class State:
         return reduce(add, counts, Counts())
 
     def _ranges(self, folder: str) -> dict[int, Ranges]:
+        return self._ranges_in(self.store.list(folder), folder)
+
+    def _ranges_in(self, keys: Iterable[str], folder: str) -> dict[int, Ranges]:
         found: dict[int, list[tuple[int, int]]] = {}
-        for key in self.store.list(folder):
+        for key in keys:
+            if not key.startswith(folder):
+                continue
             try:
                 batch = Receipt.batch_of(key.removeprefix(folder), self.job_id)
             except ValueError:
                 continue  # Not a receipt: an editor's backup, say.
             found.setdefault(batch.pass_number, []).append((batch.start, batch.stop))
         return {number: Ranges.of(ranges) for number, ranges in found.items()}
+
+    def overview(self) -> Overview:
+        """Everything that the names in the state say. One listing; nothing is read."""
+        keys = list(self.store.list())
+        workers = tuple(sorted(key for key in keys if key.startswith("workers/")))
+        return Overview("job.json" in keys, self._ranges_in(keys, "receipts/"), self._tasks_in(keys), workers)
 
     def add_failure(self, failure: Failure) -> None:
         self._write(f"failures/{failure.key}", failure.to_json())
@@ -79,10 +100,14 @@ class State:
 
     def given_up(self) -> set[Task]:
         """The tasks under ``failures/``. One listing; none is read."""
+        return self._tasks_in(self.store.list("failures/"))
+
+    def _tasks_in(self, keys: Iterable[str]) -> set[Task]:
         found = set()
-        for key in self.store.list("failures/"):
-            pass_number, _, index = key.removeprefix("failures/").removesuffix(".json").partition("-")
-            if pass_number.isdigit() and index.isdigit():
+        for key in keys:
+            folder, _, name = key.partition("/")
+            pass_number, _, index = name.removesuffix(".json").partition("-")
+            if folder == "failures" and pass_number.isdigit() and index.isdigit():
                 found.add(Task(self.job_id, int(pass_number), int(index)))
         return found
 
@@ -109,7 +134,11 @@ class State:
 
     def failures(self) -> list[Failure]:
         """The tasks that the last run gave up."""
-        documents = [self._read(key) for key in sorted(self.store.list("failures/"))]
+        return self.failures_of(self.given_up())
+
+    def failures_of(self, tasks: Iterable[Task]) -> list[Failure]:
+        """Why tasks were given up."""
+        documents = [self._read(f"failures/{task.name}.json") for task in sorted(tasks)]
         return [
             Failure(found["task"], found["box"], tuple(found["errors"]), found["traceback"])
             for found in documents
@@ -124,9 +153,9 @@ class State:
         """Say that a worker has ended."""
         self.store.delete(f"workers/{worker}.json")
 
-    def workers(self) -> list[dict[str, Any]]:
-        """What the workers said when they were last heard of."""
-        documents = [self._read(key) for key in sorted(self.store.list("workers/"))]
+    def workers(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """What workers said when they were last heard of; ``keys`` are those of the :class:`Overview`."""
+        documents = [self._read(key) for key in keys]
         return [document for document in documents if document is not None]
 
     def _write(self, key: str, document: dict[str, Any]) -> None:

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 from cvbatch.counts import Counts
 from cvbatch.errors import InterruptedRun
-from cvbatch.events import LeaseLost, StopRequested, Subscriber, TaskDone, TaskFailed, WorkerDied
+from cvbatch.events import (
+    BatchDone,
+    BatchLeased,
+    LeaseLost,
+    StopRequested,
+    Subscriber,
+    TaskDone,
+    TaskFailed,
+    WorkerDied,
+)
 from cvbatch.metadata import Batch, Failure, Task
 from cvbatch.planner import Plan
 from cvbatch.queues import Queue
@@ -94,7 +103,7 @@ class Supervisor:
             if self._around.stop.soon and not told:
                 told = True
                 self._deadline = time.monotonic() + self._around.grace_seconds
-                self._around.tell(StopRequested(sum(len(flight.out) for flight in self._flights)))
+                self._around.tell(StopRequested(self.running))
                 self._hand_back()
             if not self._around.stop.soon:
                 self._lease(queue)
@@ -113,6 +122,11 @@ class Supervisor:
             f"stopped on request after {self.progress.done} tasks; run the same again to go on with the rest"
         )
 
+    @property
+    def running(self) -> int:
+        """Tasks that workers have."""
+        return sum(len(flight.out) for flight in self._flights)
+
     def close(self) -> None:
         self._writer.shutdown()
 
@@ -127,8 +141,7 @@ class Supervisor:
         for flight in [flight for flight in self._flights if not flight.lease.extend()]:
             self._flights.remove(flight)
             self._workers.abandon(flight.out)
-            batch = flight.lease.batch
-            self._around.tell(LeaseLost(f"{batch.pass_number}-{batch.start}-{batch.stop}"))
+            self._around.tell(LeaseLost(_name(flight.lease.batch)))
 
     def _patience(self, queue: Queue) -> float:
         wait = queue.seconds_to_next()
@@ -144,6 +157,7 @@ class Supervisor:
             if lease is None:
                 return
             self._flights.append(Flight.of(lease))
+            self._around.tell(BatchLeased(_name(lease.batch)))
             self._give()
 
     def _give(self) -> None:
@@ -201,6 +215,7 @@ class Supervisor:
         for receipt in flight.receipts():
             self._around.state.add_receipt(receipt)
         flight.lease.ack()
+        self._around.tell(BatchDone(_name(flight.lease.batch)))
 
     def _finish_writing(self, only_ended: bool = False) -> None:
         """Raise what went wrong when receipts were written."""
@@ -233,3 +248,7 @@ class Supervisor:
             self.progress.retries += 1
             batch = Batch(task.job_id, task.pass_number, task.index, task.index + 1)
             queue.insert([batch], retries.delay_after(max(1, len(errors))))
+
+
+def _name(batch: Batch) -> str:
+    return f"{batch.job_id} {batch.pass_number}-{batch.start}-{batch.stop}"

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
+
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
@@ -37,6 +39,11 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def memory_bytes() -> int:
+    """What is resident of this process now, shared memory too."""
+    return int(psutil.Process().memory_info().rss)
+
+
 @dataclass
 class TaskRunner:
     """Runs tasks, from one thread or several, with the pass of the last one open."""
@@ -58,6 +65,7 @@ class TaskRunner:
             message["error"] = error_document(error)
         message["seconds"] = time.perf_counter() - start
         message["peak_memory_bytes"] = peak_memory_bytes()
+        message["memory_bytes"] = memory_bytes()
         return message
 
     def _pass(self, task: Task) -> PassWork:

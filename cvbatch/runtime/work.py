@@ -29,7 +29,10 @@ TICK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class WorkOptions:
-    """How a worker works, and when it ends: all limits that are set count."""
+    """How a worker works, and when it ends: all limits that are set count.
+
+    A process that has more than ``max_rss`` bytes after a task is replaced.
+    """
 
     processes: int
     lease_seconds: float = 300.0
@@ -38,6 +41,7 @@ class WorkOptions:
     exit_when_done: bool = False
     max_tasks: int | None = None
     max_seconds: float = math.inf
+    max_rss: float = math.inf
     allow: tuple[str, ...] = ()
     tell: Subscriber = ignore
     stop: StopFlag = field(default_factory=StopFlag)
@@ -137,7 +141,7 @@ class _Worker:
         )
         try:
             with (
-                hired(plan, options.processes) as workers,
+                hired(plan, options.processes, options.max_rss) as workers,
                 supervising(plan, workers, around, options.processes) as supervisor,
             ):
                 supervisor.run(queue)

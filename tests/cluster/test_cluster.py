@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,6 +119,8 @@ def test_from_enqueue_to_the_report(volume, queue, tmp_path):
     assert counts["waiting"] == first["messages"]
     # and a worker works until it is done, and a coordinator finishes
     command(*worker(queue, "--exit-when-empty"))
+    found = command("status", config)
+    assert (found["tasks"]["done"], found["tasks"]["remaining"]) == (found["tasks"]["total"], 0)
     report = command("run", config)
     # then the volume is there, and its provenance says so
     assert report["tasks"]["done"] == report["tasks"]["total"]
@@ -258,6 +261,33 @@ def test_what_the_queue_has_lost_is_sent_again(volume, queue, tmp_path):
     command("queue", "purge", queue["url"], *endpoint(queue), "--yes")
     with running(*worker(queue)):
         assert command("run", config)["tasks"]["failed"] == 0
+
+
+def test_what_a_worker_says_of_itself(volume, queue, tmp_path):
+    # given a worker that is asked by Prometheus
+    config = config_of(tmp_path, queue)
+    total = command("plan", config)["tasks"]
+    command("enqueue", config)
+    with running(*worker(queue, "--metrics-port", "0", "--lease-seconds", "3", "--max-rss", "1MB")) as asked:
+        url = next(line for line in asked.stderr if line.startswith("metrics at")).split()[-1]
+        wait_until(lambda: f'cvbatch_tasks_total{{outcome="done"}} {total}' in text_of(url))
+        # then everything is counted, also by processes that were replaced because they have grown
+        wait_until(lambda: "cvbatch_leases 0" in text_of(url))
+        lines = dict(line.rsplit(" ", 1) for line in text_of(url).splitlines() if not line.startswith("#"))
+        # and in the state it says that it lives, and what it has done
+        wait_until(lambda: [each["done"] for each in command("status", config)["workers"]] == [total])
+        asked.terminate()
+        asked.stderr.read()
+        assert asked.wait(30) == 0
+    assert float(lines['cvbatch_bytes_total{direction="written"}']) > 0
+    assert float(lines['cvbatch_stage_seconds_total{stage="encode"}']) > 0
+    assert lines['cvbatch_troubles_total{kind="worker_died"}'] == "0"
+    assert command("status", config)["workers"] == []
+
+
+def text_of(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_two_jobs_on_one_queue(volume, queue, tmp_path):
