@@ -91,18 +91,19 @@ class Child:
             self.process.wait()
         self.close()
 
-    def cause_of_death(self) -> str:
-        """What ended the process, in words."""
+    def cause_of_death(self) -> tuple[str, bool]:
+        """What ended the process, in words, and whether it was the kernel, because memory ran out."""
         try:
             code = self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
         if code >= 0:
-            return f"worker process {self.process.pid} ended with status {code}"
+            return f"worker process {self.process.pid} ended with status {code}", False
         name = signal.Signals(-code).name
         if noted := notes_in(self.notes.fileno()):
             name += f" while it decoded {' and '.join(noted)}, which is damaged or takes too much memory"
-        if -code == signal.SIGKILL and oom_kills() > self.oom_kills:
+        starved = -code == signal.SIGKILL and oom_kills() > self.oom_kills
+        if starved:
             name += ", by the kernel because memory ran out: use fewer processes"
-        return f"worker process {self.process.pid} was killed by {name}"
+        return f"worker process {self.process.pid} was killed by {name}", starved

@@ -12,7 +12,7 @@ from cvbatch.errors import WorkerDiedError
 from cvbatch.memory import sweep_segments
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import job_document
-from cvbatch.planner import Plan
+from cvbatch.planner import Plan, worker_bytes
 from cvbatch.runtime.child import PATIENCE_SECONDS, Child
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
@@ -109,7 +109,10 @@ class ProcessWorkers:
 
         Raises :class:`WorkerDiedError` where one after the other dies before it has even started.
         """
-        cause = worker.child.cause_of_death()
+        cause, starved = worker.child.cause_of_death()
+        if starved:
+            needed = max(worker_bytes(self._plan, each) for each in self._plan.passes)
+            cause += f" (its plan needs about {needed >> 20} MiB, it had {worker.peak_memory_bytes >> 20} MiB before)"
         self._stillborn += not worker.ready
         if self._stillborn > MOST_STILLBORN:
             raise WorkerDiedError(f"{self._stillborn} workers in a row died before they could start: {cause}")
@@ -117,7 +120,7 @@ class ProcessWorkers:
         sweep_segments()
         self._peaks_of_the_dead += worker.peak_memory_bytes
         self._processes[self._processes.index(worker)] = _Process.start(self._plan)
-        error = TaskError(cause, retryable=True, suspect=len(worker.tasks) > 1)
+        error = TaskError(cause, True, suspect=len(worker.tasks) > 1 or starved, starved=starved)
         lost = [Outcome(task, None, error, 0.0) for task in worker.tasks]
         return [Death(worker.child.process.pid, cause), *lost]
 

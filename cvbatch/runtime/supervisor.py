@@ -229,14 +229,16 @@ class Supervisor:
     def _try_again_or_bury(self, task: Task, error: TaskError, queue: Queue) -> None:
         errors = self._errors.setdefault(task, [])
         if error.suspect and task not in self._suspects:
-            # Several tasks were in a process when it died. Each is tried alone, which tells who did it.
+            # Several tasks were in a process when it died, or memory ran out. Each is tried alone, which tells.
             self._suspects.add(task)
         elif self._around.note_attempt is None:
             errors.append(error.text)
         else:
             errors[:] = self._around.note_attempt(task, error.text)
         retries = self._around.retries
-        buried = bool(errors) and (not error.retryable or len(errors) >= retries.max_attempts)
+        # Who needs more memory than there is when it is alone will need it again.
+        hopeless = not error.retryable or error.starved
+        buried = bool(errors) and (hopeless or len(errors) >= retries.max_attempts)
         box = str(self._plan.box(task))
         self._around.tell(TaskFailed(task.name, box, error.text, len(errors), buried))
         if buried:

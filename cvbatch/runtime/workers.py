@@ -17,12 +17,16 @@ from cvbatch.runtime.tasks import TaskRunner
 
 @dataclass(frozen=True)
 class TaskError:
-    """Why an attempt at a task failed. ``suspect`` says that its worker died, perhaps because of another task."""
+    """Why an attempt at a task failed.
+
+    ``suspect`` says that its worker died, perhaps because of another task, ``starved`` that memory ran out.
+    """
 
     text: str
     retryable: bool
     traceback: str = ""
     suspect: bool = False
+    starved: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class _Busy:
     def _hear(self, child: Child) -> None:
         message = child.receive()
         if message is None:
-            error = WorkerDiedError(f"{child.cause_of_death()}. The next call has a new one in its place")
+            error = WorkerDiedError(f"{child.cause_of_death()[0]}. The next call has a new one in its place")
             self._handout.fail(self._numbers.pop(child)[0].start, error)
             self.dead.append(child)
             return

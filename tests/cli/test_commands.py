@@ -77,6 +77,7 @@ def test_run_status_resume_and_json(folder):
     assert after["tasks"] == {
         "total": report["tasks"]["total"],
         "done": report["tasks"]["total"],
+        "running": 0,
         "failed": 0,
         "remaining": 0,
     }

@@ -321,7 +321,9 @@ def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
     monkeypatch.setattr(child, "oom_kills", lambda: 1)
     with tempfile.TemporaryFile() as notes:
         killed = child.Child(process, None, notes, oom_kills=0)
-        assert "memory ran out" in killed.cause_of_death()
+        words, starved = killed.cause_of_death()
+        assert "memory ran out" in words
+        assert starved
 
 
 def test_whoever_gets_the_lock_later_goes_on_with_what_is_there(volume, monkeypatch):
@@ -428,3 +430,49 @@ def test_the_report_adds_up(volume):
     assert report["tasks"]["total"] == report["tasks"]["done"] > 1
     assert report["peak_memory_bytes"] > 0
     assert set(report["stages"]) == {"fetch", "decode", "paint", "downsample", "encode", "store"}
+
+
+HUNGRY = """
+from cvbatch.storage.local import LocalStore
+get = LocalStore.get
+def hungry(self, key):
+    if "/a" in self.url and key.endswith("/0-32_0-32_0-16"):
+        bytearray(b"x") * (1 << 30)
+    return get(self, key)
+LocalStore.get = hungry
+"""
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture
+def little_memory():
+    """What to put before a command so that it has 400 MB, all its processes together."""
+    group = MEMORY_GROUPS / f"cvbatch-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(400 << 20))
+    except OSError:
+        pytest.skip("no memory groups can be made here")
+    yield ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+    group.rmdir()
+
+
+def test_a_task_that_needs_more_memory_than_there_is_is_tried_alone_and_given_up(volume, monkeypatch, little_memory):
+    # given a task that wants a gigabyte, where there is less
+    run_in_workers(HUNGRY, volume, monkeypatch)
+    (volume / "job.json").write_text(json.dumps(config(volume, "b")))
+    done = subprocess.run(
+        [*little_memory, sys.executable, "-m", "cvbatch.cli.main", "run", str(volume / "job.json"), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(volume / "startup")},
+    )
+    # then the kernel kills its worker twice, the second time with nothing else in it, and the rest is done
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    (failure,) = report["failures"]
+    assert "by the kernel because memory ran out" in failure["error"]
+    assert "its plan needs about" in failure["error"]
+    assert done.stderr.count("another one takes its place") == 2
+    assert report["tasks"]["done"] + report["tasks"]["skipped"] + 1 == report["tasks"]["total"]
