@@ -47,7 +47,7 @@ def cut(job: Job, crew: Crew) -> PlanSpec:
         region = made.level_box(made.levels[-1], region)
         passes.append(spec)
         first = spec.stop
-    return PlanSpec(tuple(passes), _tasks_per_message(job, passes[0]), crew.memory, crew.threads)
+    return PlanSpec(tuple(passes), _tasks_per_message(job, passes[0], crew.processes), crew.memory, crew.threads)
 
 
 def _next_pass(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
@@ -137,8 +137,8 @@ def _whole_source_chunks(
     return whole if fits and worthwhile(whole) else unit
 
 
-def _tasks_per_message(job: Job, spec: PassSpec) -> int:
+def _tasks_per_message(job: Job, spec: PassSpec, processes: int) -> int:
     levels = pass_levels(job, spec.first, spec.stop)
     task_bytes = slab_bytes(job, levels, spec.task_shape.minimum(job.region.size()))
     tasks = len(ChunkGrid(job.region, spec.task_shape))
-    return max(1, min(MESSAGE_BYTES // task_bytes, tasks // ENOUGH_MESSAGES))
+    return max(1, min(MESSAGE_BYTES // task_bytes, tasks // max(ENOUGH_MESSAGES, processes)))
