@@ -35,7 +35,8 @@ CvbatchError                        knows whether trying again can help (``retry
 │       └── AuthenticationError     because it does not know who asks
 ├── QueueError                      a queue failed; trying again may help
 │   ├── QueueUnavailableError       there is no such queue, or nobody who may use it
-│   └── MessageError                a message that cannot be understood
+│   └── MessageError                a message for another program, or another version of this one
+│       └── UnreadableMessageError  a message that nobody can understand
 ├── SharedMemoryError               a segment could not be made or mapped
 │   └── SharedMemoryReadError       a segment or file to read from is missing, or of another size
 ├── LockLostError                   another run took over a region in the middle of this one
@@ -225,6 +226,10 @@ class MessageError(QueueError):
     """A message that is not of cvbatch, or not of this version."""
 
     retryable = False
+
+
+class UnreadableMessageError(MessageError):
+    """A message that nobody can understand."""
 
 
 class SharedMemoryError(CvbatchError, OSError):

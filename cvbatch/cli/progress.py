@@ -89,7 +89,7 @@ def _words(event: Event) -> str | None:
     if isinstance(event, WorkerDied):
         return f"{event.cause}; another one takes its place"
     if isinstance(event, MessageRefused):
-        return f"a message was handed back: {event.reason}"
+        return f"a message was not taken: {event.reason}"
     if isinstance(event, LeaseLost):
         return f"batch {event.batch} was held for too long, and is left to others"
     if isinstance(event, StopRequested):

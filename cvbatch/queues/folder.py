@@ -162,6 +162,16 @@ class _Files:
             _write(self.path("completions"), "\0", os.O_APPEND)
         return True
 
+    def put_aside(self, name: str) -> bool:
+        """Move a message into the folder ``unreadable``, if it has this name."""
+        os.makedirs(self.path("unreadable"), exist_ok=True)
+        try:
+            os.rename(self.path("queue", name), self.path("unreadable", name.partition("--")[2]))
+        except FileNotFoundError:
+            return False
+        _unlink(self.path("movement", name.partition("--")[2].removesuffix(".json")))
+        return True
+
     def count_insertions(self, added: int) -> None:
         """Add to the number of messages that were sent. It is only shown, so that nothing fails without it."""
         with self.counting, contextlib.suppress(OSError, ValueError):
@@ -246,6 +256,15 @@ class FolderHeld:
                 return False
             with self._files.failing("remove a message from"):
                 was_ours = self._files.remove(self._name)
+            self._name = None
+            return was_ours
+
+    def bury(self) -> bool:
+        with self._lock:
+            if self._name is None:
+                return False
+            with self._files.failing("put a message aside in"):
+                was_ours = self._files.put_aside(self._name)
             self._name = None
             return was_ours
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cvbatch.errors import MessageError
+from cvbatch.errors import MessageError, UnreadableMessageError
 from cvbatch.metadata import Batch
 from cvbatch.storage import Location, StoreOptions, parse_location
 
@@ -46,14 +46,14 @@ class Message:
         try:
             target, _, work = json.loads(text)["payload"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise MessageError(f"not a message of cvbatch: {text[:200]!r}") from error
+            raise UnreadableMessageError(f"not a message of any program: {text[:200]!r}") from error
         if target != TARGET or not isinstance(work, dict):
             raise MessageError(f"a message for another program: {target!r}")
         if work.get("version") != VERSION:
             raise MessageError(f"a message of version {work.get('version')!r}; this cvbatch reads {VERSION}")
         attempts = work.get("max_attempts")
         if type(attempts) is not int or attempts < 1:
-            raise MessageError(f"a message with max_attempts {attempts!r}")
+            raise UnreadableMessageError(f"a message with max_attempts {attempts!r}")
         return cls(_batch(work), _state(work), attempts)
 
 
@@ -61,7 +61,7 @@ def _batch(work: dict[str, Any]) -> Batch:
     job, numbers = work.get("job"), [work.get(name) for name in ("pass", "start", "stop")]
     whole = all(type(number) is int and number >= 0 for number in numbers)
     if not isinstance(job, str) or not whole or not numbers[1] < numbers[2]:  # type: ignore[operator]
-        raise MessageError(f"a message without a batch: job {job!r}, pass, start and stop {numbers}")
+        raise UnreadableMessageError(f"a message without a batch: job {job!r}, pass, start and stop {numbers}")
     return Batch(job, *numbers)  # type: ignore[arg-type]
 
 
@@ -69,4 +69,4 @@ def _state(work: dict[str, Any]) -> Location:
     try:
         return parse_location(work["state"], StoreOptions.from_json(work["reach"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MessageError(f"a message that does not say where its job is: {work.get('state')!r}") from error
+        raise UnreadableMessageError(f"a message that does not say where its job is: {work.get('state')!r}") from error

@@ -71,6 +71,10 @@ class Held(Protocol):
         """Remove it."""
         ...
 
+    def bury(self) -> bool:
+        """Put it aside, where nobody receives it but people can read it."""
+        ...
+
     def release(self, delay_seconds: float = 0) -> bool:
         """Hand it back, for others to receive after a delay."""
         ...

@@ -103,10 +103,10 @@ class _Place:
 
 def _parse(name_or_url: str, region_name: str, endpoint: str) -> _Place:
     text = name_or_url.rstrip("/")
+    if "@" in text + endpoint:
+        raise QueueUnavailableError("the URL of a queue or server must not have a user or password in it")
     if re.match(r"https?://", text):
         parts = urlsplit(text)
-        if parts.username or parts.password:
-            raise QueueUnavailableError("the URL of a queue must not have a user or password in it")
         amazon = re.fullmatch(r"(?:sqs\.([\w-]+)|([\w-]+)\.queue)\.amazonaws\.com(?:\.cn)?", parts.hostname or "")
         region = region_name or (amazon[1] or amazon[2] if amazon else "")
         server = endpoint or ("" if amazon else f"{parts.scheme}://{parts.netloc}")
@@ -121,37 +121,44 @@ def _parse(name_or_url: str, region_name: str, endpoint: str) -> _Place:
     return place
 
 
-class _Service:
-    """Requests about one queue, from all threads of a process."""
+def _connect(place: _Place) -> Any:
+    """A client of boto3. Nothing is asked yet."""
+    # Slow to import, and needed by nobody else.
+    import boto3.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
-    def __init__(self, place: _Place) -> None:
-        # Slow to import, and needed by nobody else.
-        import boto3.session
-        from botocore.config import Config
-
-        try:
-            found = find_credentials(Location("s3", "", place.endpoint))
-        except AuthenticationError as error:
-            raise QueueUnavailableError(f"{place.url}: {error}") from None
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        max_pool_connections=2 * SENDERS,
+        user_agent_extra=f"cvbatch/{__version__}",
+    )
+    try:
+        found = find_credentials(Location("s3", "", place.endpoint))
         # Without keys in a file or the environment boto3 finds the rest by itself, and renews it in time.
         keys = found.settings
         session = boto3.session.Session(
             keys.get("access_key_id"), keys.get("secret_access_key"), keys.get("session_token")
         )
-        config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-            max_pool_connections=2 * SENDERS,
-            user_agent_extra=f"cvbatch/{__version__}",
-        )
+        region = place.region or found.region or session.region_name or _region() or DEFAULT_REGION
+        return session.client("sqs", region_name=region, endpoint_url=place.endpoint or None, config=config)
+    except (AuthenticationError, BotoCoreError, ValueError) as error:
+        raise QueueUnavailableError(f"{place.url}: {error}") from None
+
+
+def _region() -> str:
+    # boto3 itself reads only AWS_DEFAULT_REGION.
+    return os.environ.get("AWS_REGION", "")
+
+
+class _Service:
+    """Requests about one queue, from all threads of a process."""
+
+    def __init__(self, place: _Place) -> None:
         self.place = place
-        self._client = session.client(
-            "sqs",
-            region_name=place.region or found.region or session.region_name or _region() or DEFAULT_REGION,
-            endpoint_url=place.endpoint or None,
-            config=config,
-        )
+        self._client = _connect(place)
 
     def ask(self, action: str, **arguments: Any) -> dict[str, Any]:
         """The answer to a request. Raises QueueError."""
@@ -208,13 +215,17 @@ class _Service:
         self.ask("set_queue_attributes", QueueUrl=url, Attributes=attributes)
         return url
 
+    def send_to_the_dead(self, body: str) -> bool:
+        """Send a message to the queue beside this one; False where there is none."""
+        try:
+            dead = self.try_to("get_queue_url", QueueName=f"{self.place.name}-dead")["QueueUrl"]
+        except _RefusedError:
+            return False
+        self.ask("send_message", QueueUrl=dead, MessageBody=body)
+        return True
+
     def close(self) -> None:
         self._client.close()
-
-
-def _region() -> str:
-    # boto3 itself reads only the latter.
-    return os.environ.get("AWS_REGION", "")
 
 
 class SqsHeld:
@@ -245,6 +256,15 @@ class SqsHeld:
     def ack(self) -> bool:
         with self._lock:
             return self._end("delete_message")
+
+    def bury(self) -> bool:
+        """Put it into ``NAME-dead``, or hand it back where there is no such queue."""
+        with self._lock:
+            if self._now() >= self._until:
+                return False
+            if self._service.send_to_the_dead(self.body):
+                return self._end("delete_message")
+        return self.release(MOST_DELAY)
 
     def release(self, delay_seconds: float = 0) -> bool:
         with self._lock:

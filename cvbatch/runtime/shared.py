@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from cvbatch.errors import CvbatchError, MessageError
+from cvbatch.errors import CvbatchError, MessageError, UnreadableMessageError
 from cvbatch.events import MessageRefused, Subscriber
 from cvbatch.metadata import Batch
 from cvbatch.queues import Held, Message, SharedQueue
@@ -15,6 +15,8 @@ from cvbatch.runtime.state import State
 
 # An empty queue is asked less and less often.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+# Meanwhile no task begins and no result is taken in.
+LONG_POLL_SECONDS = 1.0
 # What one worker can't use another one may, but not at once.
 REFUSED_SECONDS = 60.0
 
@@ -56,7 +58,8 @@ class Intake:
         """A message, or None where none can be had now."""
         if self.pause_seconds > 0:
             return None
-        held = self.queue.receive(self.lease_seconds)
+        # A service that isn't waited for answers at times that it has nothing when it has.
+        held = self.queue.receive(self.lease_seconds, LONG_POLL_SECONDS if self.times_empty else 0.0)
         if held is None:
             pause = min(FIRST_PAUSE_SECONDS * 2.0**self.times_empty, LONGEST_PAUSE_SECONDS)
             self._not_before = time.monotonic() + random.uniform(0.5, 1.0) * pause  # noqa: S311 - nothing secret
@@ -65,9 +68,12 @@ class Intake:
         self.times_empty = 0
         try:
             return SharedLease(held, Message.decode(held.body), self.lease_seconds)
+        except UnreadableMessageError as error:
+            held.bury()
+            self.tell(MessageRefused(f"{error}, and put aside"))
         except MessageError as error:
             self.refuse(held, error)
-            return None
+        return None
 
     def refuse(self, held: Held, error: CvbatchError) -> None:
         """Hand back what we have no use for."""

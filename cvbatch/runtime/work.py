@@ -22,7 +22,7 @@ from cvbatch.storage import open_store
 # Leases are extended well before they end.
 BEATS_A_LEASE = 3
 # After so many questions in a row an empty queue is taken for empty; one answer of a service may be wrong.
-SURELY_EMPTY = 4
+SURELY_EMPTY = 3
 DONE_EVERY_SECONDS = 5.0
 TICK_SECONDS = 0.2
 

@@ -315,8 +315,11 @@ def test_messages_that_are_none(queue, tmp_path):
     shared.send(["not json", '{"payload": [["os", "system"], [], {"command": "touch hacked"}], "id": null}'])
     with running(*worker(queue, "--max-seconds", "2")) as confused:
         _, errors = confused.communicate(timeout=30)
-    assert "not a message of cvbatch" in errors
-    assert "a message for another program" in errors
+    # then what nobody can read is put aside, and what is another program's is left to that
+    assert "not a message of any program: 'not json', and put aside" in errors
+    assert "a message for another program: ['os', 'system']" in errors
+    counts = shared.counts()
+    assert counts.waiting + counts.leased == 1
 
 
 def test_no_such_queue(volume, tmp_path):
