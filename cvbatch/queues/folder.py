@@ -164,7 +164,8 @@ class _Files:
 
     def put_aside(self, name: str) -> bool:
         """Move a message into the folder ``unreadable``, if it has this name."""
-        os.makedirs(self.path("unreadable"), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.path("unreadable"))
         try:
             os.rename(self.path("queue", name), self.path("unreadable", name.partition("--")[2]))
         except FileNotFoundError:

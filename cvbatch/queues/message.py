@@ -38,13 +38,14 @@ class Message:
             "reach": state.options.to_json(),
             "max_attempts": self.max_attempts,
         }
-        return json.dumps({"payload": [TARGET, [], work], "id": None})
+        # That program looks for an id in two places.
+        return json.dumps({"payload": [TARGET, [], work, None], "id": None})
 
     @classmethod
     def decode(cls, text: str) -> Message:
         """Raises :class:`~cvbatch.errors.MessageError` for what is no message of ours, or of another version."""
         try:
-            target, _, work = json.loads(text)["payload"]
+            target, _, work, *_ = json.loads(text)["payload"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UnreadableMessageError(f"not a message of any program: {text[:200]!r}") from error
         if target != TARGET or not isinstance(work, dict):

@@ -97,7 +97,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
     """Do what is not done; the plan that holds, how many tasks were done before, and what this run did."""
     sweep_segments()
     read_provenance(open_store(plan.job.destination))  # To be told now rather than at the end that it is damaged.
-    _check_room(plan, options.crew.processes)
+    check_room(plan, options.crew.processes)
     with _lock(plan) as lock:
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()
@@ -120,7 +120,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
         return plan, before, _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
 
 
-def _check_room(plan: Plan, processes: int) -> None:
+def check_room(plan: Plan, processes: int) -> None:
     """Raise :class:`MemoryBudgetError` where the segments of all workers have no room."""
     room = available_bytes()
     if room is None:

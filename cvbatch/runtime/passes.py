@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cvbatch.geometry import Bbox
-from cvbatch.metadata import Batch, Job
+from cvbatch.metadata import Batch, Job, Task
 from cvbatch.planner import Crew, Pass, Plan, cut
 from cvbatch.runtime.ranges import Ranges, runs_of
 from cvbatch.runtime.state import State
@@ -38,6 +38,17 @@ def tasks_that_read(each: Pass, not_made: Collection[Bbox], done: dict[int, Rang
 def boxes_made_by(each: Pass, tasks: Collection[int]) -> list[Bbox]:
     """What the next pass would read of these tasks' results."""
     return [each.level_box(each.levels[-1], each.box(index)) for index in sorted(tasks)]
+
+
+def tasks_to_come(plan: Plan, done: dict[int, Ranges], given_up: Collection[Task]) -> int:
+    """How many tasks somebody can still do: not those that were given up, nor those that would read their results."""
+    count, not_made = 0, list[Bbox]()
+    for each in plan.passes:
+        buried = {task.index for task in given_up if task.pass_number == each.number}
+        skipped = tasks_that_read(each, not_made, done)
+        count += sum(stop - start for start, stop in missing_tasks(each, done)) - len(buried | skipped)
+        not_made = boxes_made_by(each, skipped | buried)
+    return count
 
 
 def batches_left(plan: Plan, each: Pass, done: dict[int, Ranges], skipped: set[int]) -> list[Batch]:

@@ -12,7 +12,8 @@ from cvbatch.memory import sweep_segments
 from cvbatch.planner import Plan
 from cvbatch.queues import SharedQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
-from cvbatch.runtime.passes import tasks_done
+from cvbatch.runtime.execute import check_room
+from cvbatch.runtime.passes import tasks_done, tasks_to_come
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
 from cvbatch.runtime.state import State
 from cvbatch.runtime.stop import StopFlag
@@ -88,6 +89,7 @@ class _Worker:
         """Work on the job of a message; a message of another job, if one came."""
         try:
             state, plan = self._open(lease)
+            check_room(plan, self._options.processes)
         except CvbatchError as error:
             self._intake.refuse(lease.held, error)
             return None
@@ -175,7 +177,7 @@ class _Worker:
         self._asked_whether_done = time.monotonic()
         if at_work is not None:
             plan, state = at_work
-            return tasks_done(plan, state.done()) + len(state.given_up()) >= len(plan)
+            return tasks_to_come(plan, state.done(), state.given_up()) == 0
         counts = self._intake.queue.counts()
         return counts.waiting == counts.leased == 0
 

@@ -47,8 +47,9 @@ def serve(connection: Connection, plan: Plan, arena: Arena, recorder: Recorder) 
 
 def main() -> None:
     """Serve the supervisor at the other end of the socket; both handles are inherited, and their numbers given."""
-    # A terminal's Ctrl-C goes to all its processes; when to stop is for the supervisor to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal's Ctrl-C, and the end of a Slurm job, go to all processes; when to stop is for the supervisor to say.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     plan = Plan(*read_job_document(json.loads(connection.recv_bytes())))
     connection.send_bytes(json.dumps({"ready": True}).encode())

@@ -255,6 +255,32 @@ def test_a_poison_task_is_buried_and_the_rest_is_done(volume, queue, tmp_path):
     assert store.exists("info")
 
 
+def test_workers_end_where_the_rest_can_not_be_done(volume, queue, tmp_path):
+    # given a job of two passes, whose first one can't be finished
+    damaged = next((tmp_path / "em/4_4_40").glob("64-96_0-32_0-32*"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    config = config_of(tmp_path, queue, workers={"processes": 2, "memory": "80MiB"}, downsample={"mips": 4})
+    with running("run", config, "--json", stdout=subprocess.PIPE) as coordinator:
+        # then a worker that waits for the end of the job comes to it
+        command(*worker(queue, "--exit-when-done"), timeout=60)
+        output, errors = coordinator.communicate(timeout=30)
+    assert coordinator.returncode == 1, errors
+    report = json.loads(output)["tasks"]
+    assert report["failed"] == 1
+    assert report["done"] + report["failed"] + report["skipped"] == report["total"]
+
+
+def test_a_signal_to_all_processes_ends_a_worker_as_one_to_itself(volume, queue, tmp_path):
+    config = config_of(tmp_path, queue)
+    command("enqueue", config)
+    with running(*worker(queue, "--grace", "30"), start_new_session=True) as process:
+        wait_until(lambda: receipts(tmp_path / "out"))
+        os.killpg(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "was killed" not in errors
+
+
 def test_what_the_queue_has_lost_is_sent_again(volume, queue, tmp_path):
     config = config_of(tmp_path, queue)
     command("enqueue", config)
