@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cvbatch.cli.enqueue import enqueue
 from cvbatch.cli.output import Output, config_arguments, human_bytes, human_seconds, output_options
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_arguments
+@click.option("--detach", is_flag=True, help="Only send the tasks to the shared queue: `cvbatch enqueue`.")
 @output_options
-def run(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+@click.pass_context
+def run(context: click.Context, /, config: str, overrides: tuple[str, ...], detach: bool, **said: bool) -> None:
     """Run the job of CONFIG, or what is left of it.
 
     \b
@@ -32,7 +35,10 @@ def run(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, ver
     """
     from cvbatch.api import run as run_job
 
-    _run(run_job, config, overrides, Output(as_json, quiet, verbose))
+    if detach:
+        context.invoke(enqueue, config=config, overrides=overrides, **said)
+    else:
+        _run(run_job, config, overrides, Output(**said))
 
 
 @click.command()

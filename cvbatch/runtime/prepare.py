@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cvbatch.errors import DestinationMismatchError
 from cvbatch.formats.precomputed import read_info, write_info
-from cvbatch.metadata import Job, VolumeInfo
+from cvbatch.metadata import Job, ScaleInfo, VolumeInfo
 from cvbatch.storage import open_store
 
 
@@ -22,8 +22,25 @@ def prepare_destination(job: Job) -> None:
     if found is None:
         write_info(store, VolumeInfo(job.voxel, wanted, {"@type": "neuroglancer_multiscale_volume"}))
         return
+    missing = _missing(job, found)
+    if missing:
+        write_info(store, replace(found, scales=(*found.scales, *missing)))
+
+
+def check_destination(job: Job) -> None:
+    """Raise :class:`DestinationMismatchError` where the destination is not, or no longer, prepared for the job."""
+    found = read_info(open_store(job.destination))
+    missing = [level.scale for level in job.levels] if found is None else _missing(job, found)
+    if missing:
+        raise DestinationMismatchError(
+            f"{job.destination.url} has no scale {missing[0].key} any more, which job {job.id} writes"
+        )
+
+
+def _missing(job: Job, found: VolumeInfo) -> list[ScaleInfo]:
+    """The scales of the job that are not there. Raises :class:`DestinationMismatchError` for those that changed."""
     missing = []
-    for scale in wanted:
+    for scale in (level.scale for level in job.levels):
         mip = found.mip_at(scale.resolution)
         if mip is None:
             missing.append(scale)
@@ -32,5 +49,4 @@ def prepare_destination(job: Job) -> None:
                 f"{job.destination.url}: scale {scale.key} changed since the job was made: it is {found.scales[mip]}, "
                 f"the job writes {scale}"
             )
-    if missing:
-        write_info(store, replace(found, scales=(*found.scales, *missing)))
+    return missing

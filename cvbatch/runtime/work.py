@@ -14,6 +14,7 @@ from cvbatch.queues import SharedQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.execute import check_room
 from cvbatch.runtime.passes import tasks_done, tasks_to_come
+from cvbatch.runtime.prepare import check_destination
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
 from cvbatch.runtime.state import State
 from cvbatch.runtime.stop import StopFlag
@@ -110,6 +111,7 @@ class _Worker:
         self._check_allowed(plan.job.source.location.url, plan.job.destination.url)
         if is_inline(plan.job):
             raise UnsupportedProtocolError(f"job {plan.job.id} is of mem://, which is in another process")
+        check_destination(plan.job)
         if message.batch.pass_number >= len(plan.passes):
             raise StateError(f"job {plan.job.id} has no pass {message.batch.pass_number}")
         if message.batch.stop > len(plan.passes[message.batch.pass_number]):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def receipts(folder: Path) -> list[tuple[int, int, int]]:
 def test_from_enqueue_to_the_report(volume, queue, tmp_path):
     config = config_of(tmp_path, queue)
     # when the job is sent, twice
-    first = command("enqueue", config)
+    first = command("run", config, "--detach")
     assert first["messages"] > 1
     assert command("enqueue", config) == {"messages": 0}
     counts = command("queue", "status", queue["url"], *endpoint(queue))
@@ -346,6 +347,40 @@ def test_messages_that_are_none(queue, tmp_path):
     assert "a message for another program: ['os', 'system']" in errors
     counts = shared.counts()
     assert counts.waiting + counts.leased == 1
+
+
+def refused(queue: dict) -> str:
+    """What a worker says that has no use for the messages there are."""
+    with running(*worker(queue, "--max-seconds", "2")) as process:
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def test_a_job_whose_state_is_gone(volume, queue, tmp_path):
+    config = config_of(tmp_path, queue, state=f"file://{tmp_path}/state")
+    command("enqueue", config)
+    shutil.rmtree(tmp_path / "state")
+    assert "has no job.json" in refused(queue)
+
+
+def test_a_destination_that_changed(volume, queue, tmp_path):
+    config = config_of(tmp_path, queue)
+    command("enqueue", config)
+    # given somebody who has made another volume of the destination in the meantime
+    info = tmp_path / "out/info"
+    info.write_text(info.read_text().replace('"png"', '"raw"'))
+    assert "changed since the job was made" in refused(queue)
+    assert receipts(tmp_path / "out") == []
+
+
+def test_a_job_description_that_was_tampered_with(volume, queue, tmp_path):
+    config = config_of(tmp_path, queue)
+    command("enqueue", config)
+    document = next((tmp_path / "out").glob(".cvbatch/*/job.json"))
+    document.write_text(document.read_text().replace(f"file://{tmp_path}/out", f"file://{tmp_path}/elsewhere"))
+    assert "its content is job" in refused(queue)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_no_such_queue(volume, tmp_path):
