@@ -1,6 +1,7 @@
 """Messages come back as they were sent, also by way of python-task-queue, and nothing else is taken for one."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,18 @@ def test_messages_that_went_through_python_task_queue(tmp_path):
     found = [Message.decode(second.receive(60).body) for _ in range(5)]
     assert sorted(each.batch.start for each in found) == list(range(5))
     assert second.receive(60) is None
+
+
+def test_python_task_queue_shows_a_queue_of_sqs(moto, monkeypatch, tmp_path):
+    # given messages in a queue of a service
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto.key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto.secret)
+    queue = open_queue("sqs://shown-by-ptq", moto.url, "us-east-1")
+    queue.create(60)
+    queue.send([message(start).encode() for start in range(7)])
+    queue.close()
+    # then that program counts them
+    environment = {**os.environ, "HOME": str(tmp_path), "AWS_ENDPOINT_URL": moto.url, "AWS_DEFAULT_REGION": "us-east-1"}
+    ptq = [str(Path(sys.executable).parent / "ptq"), "status", "sqs://shown-by-ptq"]
+    done = subprocess.run(ptq, check=True, capture_output=True, text=True, env=environment)
+    assert "Enqueued: 7" in done.stdout
