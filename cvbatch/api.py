@@ -81,11 +81,18 @@ def enqueue(config: AnyConfig, overrides: Sequence[str] = ()) -> int:
 
 
 def failures(config: AnyConfig, overrides: Sequence[str] = (), retry: bool = False) -> list[Failure]:
-    """The tasks of a job that were given up; with ``retry`` they are forgotten, and tried again by the next run."""
-    _, state = _resolved(_loaded(config, overrides))
-    found = state.failures()
-    if retry:
+    """The tasks of a job that were given up.
+
+    With ``retry`` they are tried again: by the workers of a shared queue at once, else by the next run.
+    """
+    resolved, state = _resolved(_loaded(config, overrides))
+    tasks = state.given_up()
+    found = state.failures_of(tasks)
+    if retry and tasks:
         state.clear_failures()
+        coordinator = _coordinator(resolved, _options(resolved, ignore, None))
+        if coordinator is not None:
+            coordinator.retry(tasks)
     return found
 
 

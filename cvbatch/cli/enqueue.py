@@ -33,7 +33,7 @@ def enqueue(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool,
 
 @click.command()
 @config_arguments
-@click.option("--retry", is_flag=True, help="Forget the failures; `cvbatch run CONFIG` tries the tasks again.")
+@click.option("--retry", is_flag=True, help="Have them tried again. `cvbatch run CONFIG` finishes the job.")
 @output_options
 def failures(config: str, overrides: tuple[str, ...], retry: bool, **said: bool) -> None:
     """Show the tasks of CONFIG that were given up, and why.

@@ -6,15 +6,14 @@ Any number of coordinators may do this for one job, and be stopped and started a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cvbatch.errors import InputError, InterruptedRun, StorageError, UnsupportedProtocolError
 from cvbatch.events import JobAdvanced, PassStarted, RunStarted
 from cvbatch.formats.precomputed import read_provenance
 from cvbatch.geometry import Bbox
-from cvbatch.metadata import Batch, Job
+from cvbatch.metadata import Batch, Job, Task
 from cvbatch.planner import Pass, Plan
 from cvbatch.queues import Message, SharedQueue
 from cvbatch.runtime.crew import is_inline
@@ -35,6 +34,7 @@ TICK_SECONDS = 0.1
 MESSAGES_TOGETHER = 100
 # A queue that was empty so often in a row has lost what is missing.
 SURELY_LOST = 4
+NONE = Ranges(())
 
 
 @dataclass
@@ -57,23 +57,28 @@ class Coordinator:
         state, plan = self._open()
         if tasks_done(plan, state.done()) == len(plan):
             return 0
-        with self._locked(plan):
-            self._prepare(plan, state)
-            each, batches = next(self._passes(plan, state), (None, []))
-            return 0 if each is None else self._send_new(state, each, batches)
+        plan, _ = self._prepare(plan, state)
+        for each, skipped in self._passes(plan, state):
+            return self._send_new(plan, state, each, skipped)
+        return 0
+
+    def retry(self, tasks: Iterable[Task]) -> None:
+        """Send tasks again that were given up, and are not any more."""
+        state, _ = self._open()
+        self._send(state, [Batch(task.job_id, task.pass_number, task.index, task.index + 1) for task in sorted(tasks)])
 
     def run(self) -> Report:
         """Bring the job to its end. Raises :class:`InterruptedRun` when stopped; workers go on then."""
         state, plan = self._open()
         before = tasks_done(plan, state.done())
         if before < len(plan):
-            with self._locked(plan) as lock:
-                self._prepare(plan, state)
-                self.options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), 0))
-                for each, batches in self._passes(plan, state):
-                    self.options.tell(PassStarted(each.number, len(plan.passes), sum(map(len, batches))))
-                    self._send_new(state, each, batches)
-                    self._watch(plan, state, each, batches, lock)
+            plan, lock = self._prepare(plan, state)
+            self.options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), 0))
+            for each, skipped in self._passes(plan, state):
+                tasks = sum(map(len, self._left(plan, state, each, skipped)))
+                self.options.tell(PassStarted(each.number, len(plan.passes), tasks))
+                self._send_new(plan, state, each, skipped)
+                self._watch(plan, state, each, skipped, lock)
         return self._report(plan, state, before)
 
     def _open(self) -> tuple[State, Plan]:
@@ -85,71 +90,72 @@ class Coordinator:
             check_still_there(plan, state)
         return state, plan
 
-    @contextmanager
-    def _locked(self, plan: Plan) -> Iterator[RegionLock]:
-        """The region's lock, which all who work on this job share, and which outlives a coordinator that is stopped."""
+    def _prepare(self, plan: Plan, state: State) -> tuple[Plan, RegionLock]:
+        """Lock the region and write what is written once; the plan that holds.
+
+        The lock is shared by all who work on this job, and outlives a coordinator that is stopped.
+        """
         self.queue.counts()  # To be told now rather than later that there is no such queue.
         read_provenance(open_store(plan.job.destination))
         try:
             lock = acquire(plan, self._owner)
         except StorageError as error:
             raise InputError(f"the destination can't be written to: {error}") from error
-        yield lock
+        prepare_destination(plan.job)
+        state.write_job(plan.job, plan.spec)
+        # Where another start was faster, the job is cut as that one has cut it.
+        return planned(self.job, state, self.options.crew), lock
 
     @property
     def _owner(self) -> dict[str, str]:
         """Who holds the region: all who work on this job by way of this queue."""
         return {"queue": self.queue.url, "job": self.job.id}
 
-    @staticmethod
-    def _prepare(plan: Plan, state: State) -> None:
-        prepare_destination(plan.job)
-        state.write_job(plan.job, plan.spec)
-
-    def _passes(self, plan: Plan, state: State) -> Iterator[tuple[Pass, list[Batch]]]:
-        """The passes that are not done, each with what is left of it when its turn comes."""
+    def _passes(self, plan: Plan, state: State) -> Iterator[tuple[Pass, set[int]]]:
+        """The passes that are not done, in turn, each with the tasks that would read what was not made."""
         not_made: list[Bbox] = []
         self._skipped = 0
         for each in plan.passes:
-            done, given_up = state.done(), _indices(state, each)
-            skipped = tasks_that_read(each, not_made, done)
+            skipped = tasks_that_read(each, not_made, state.done())
             self._skipped += len(skipped)
-            batches = batches_left(plan, each, done, skipped | given_up)
-            if batches:
-                yield each, batches
-            not_made = boxes_made_by(each, skipped | _indices(state, each))
+            if self._left(plan, state, each, skipped):
+                yield each, skipped
+            not_made = boxes_made_by(each, skipped | _given_up(state, each))
 
-    def _send_new(self, state: State, each: Pass, batches: Sequence[Batch]) -> int:
-        """Send what was never sent."""
-        sent = state.sent().get(each.number, Ranges(()))
-        known = {index for start, stop in sent.ranges for index in range(start, stop)}
-        new = [batch for batch in batches if batch.start not in known]
-        self._send(state, new)
-        return len(new)
+    @staticmethod
+    def _left(plan: Plan, state: State, each: Pass, skipped: set[int], sent: Ranges = NONE) -> list[Batch]:
+        """What is neither done nor given up of a pass, nor in ``sent``."""
+        done = state.done().get(each.number, NONE)
+        known = {each.number: Ranges.of([*done.ranges, *sent.ranges])}
+        return batches_left(plan, each, known, skipped | _given_up(state, each))
+
+    def _send_new(self, plan: Plan, state: State, each: Pass, skipped: set[int]) -> int:
+        """Send what was never sent; how many messages that is."""
+        batches = self._left(plan, state, each, skipped, state.sent().get(each.number, NONE))
+        self._send(state, batches)
+        return len(batches)
 
     def _send(self, state: State, batches: Sequence[Batch]) -> None:
+        attempts = self.options.retries.max_attempts
         for first in range(0, len(batches), MESSAGES_TOGETHER):
             some = batches[first : first + MESSAGES_TOGETHER]
-            attempts = self.options.retries.max_attempts
             self.queue.send([Message(batch, state.location, attempts).encode() for batch in some])
             for run in _in_a_row(some):
                 state.note_sent(run)
 
-    def _watch(self, plan: Plan, state: State, each: Pass, batches: Sequence[Batch], lock: RegionLock) -> None:
+    def _watch(self, plan: Plan, state: State, each: Pass, skipped: set[int], lock: RegionLock) -> None:
         """Return when everything is done or given up. What the queue has lost is sent again."""
-        wanted = {index for batch in batches for index in range(batch.start, batch.stop)}
-        empty, left = 0, wanted
+        empty, left = 0, list[Batch]()
         while True:
-            done, given_up = state.done(), state.given_up()
-            self.options.tell(JobAdvanced(tasks_done(plan, done), len(given_up)))
-            before, left = left, wanted - _numbers(done, each) - _indices(state, each)
+            self.options.tell(JobAdvanced(tasks_done(plan, state.done()), len(state.given_up())))
+            before, left = left, self._left(plan, state, each, skipped)
             if not left:
                 return
             self._renew(lock)
             counts = self.queue.counts()
             empty = empty + 1 if counts.waiting == counts.leased == 0 and left == before else 0
             if empty >= SURELY_LOST:
-                self._send(state, batches_left(plan, each, done, wanted_not(each, left)))
+                self._send(state, left)
                 empty = 0
             self._rest()
 
@@ -183,19 +189,9 @@ class Coordinator:
         )
 
 
-def wanted_not(each: Pass, left: set[int]) -> set[int]:
-    """The tasks of a pass that are not to be sent."""
-    return set(range(len(each))) - left
-
-
-def _indices(state: State, each: Pass) -> set[int]:
+def _given_up(state: State, each: Pass) -> set[int]:
     """The tasks of a pass that were given up."""
     return {task.index for task in state.given_up() if task.pass_number == each.number}
-
-
-def _numbers(done: dict[int, Ranges], each: Pass) -> set[int]:
-    ranges = done.get(each.number, Ranges(())).ranges
-    return {index for start, stop in ranges for index in range(start, stop)}
 
 
 def _in_a_row(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
