@@ -43,6 +43,13 @@ class RegionLock:
             raise LockLostError(f"another run took over {self.store.url} while this one was not heard of")
         self._write()
 
+    def keep(self) -> None:
+        """Renew a lock that others hold for the same job. One that is not there was released."""
+        blob = self.store.get(self.key)
+        if blob is not None:
+            found = {**_load(blob), "expires": self.clock() + LEASE_SECONDS}
+            self.store.put(self.key, Blob(_dump(found)), content_type="application/json")
+
     def is_ours(self) -> bool:
         """Whether nobody else has locked the region since."""
         found = self.store.get(self.key)

@@ -13,6 +13,7 @@ from cvbatch.planner import Plan
 from cvbatch.queues import SharedQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.execute import check_room
+from cvbatch.runtime.lock import lock_of
 from cvbatch.runtime.passes import tasks_done, tasks_to_come
 from cvbatch.runtime.prepare import check_destination
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
@@ -137,7 +138,7 @@ class _Worker:
             open_store(plan.job.destination),
             self._tell,
             options.stop,
-            _nothing,
+            lock_of(plan).keep,
             Retries(attempts),
             options.lease_seconds / BEATS_A_LEASE,
             options.grace_seconds,
@@ -182,7 +183,3 @@ class _Worker:
             return tasks_to_come(plan, state.done(), state.given_up()) == 0
         counts = self._intake.queue.counts()
         return counts.waiting == counts.leased == 0
-
-
-def _nothing() -> None:
-    """The lock of the region is the coordinator's."""

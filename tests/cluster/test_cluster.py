@@ -295,6 +295,8 @@ def test_what_a_worker_says_of_itself(volume, queue, tmp_path):
     config = config_of(tmp_path, queue)
     total = command("plan", config)["tasks"]
     command("enqueue", config)
+    lock = next((tmp_path / "out/.cvbatch/locks").iterdir())
+    before = json.loads(lock.read_text())["expires"]
     with running(*worker(queue, "--metrics-port", "0", "--lease-seconds", "3", "--max-rss", "1MB")) as asked:
         url = next(line for line in asked.stderr if line.startswith("metrics at")).split()[-1]
         wait_until(lambda: f'cvbatch_tasks_total{{outcome="done"}} {total}' in text_of(url))
@@ -303,6 +305,7 @@ def test_what_a_worker_says_of_itself(volume, queue, tmp_path):
         lines = dict(line.rsplit(" ", 1) for line in text_of(url).splitlines() if not line.startswith("#"))
         # and in the state it says that it lives, and what it has done
         wait_until(lambda: [each["done"] for each in command("status", config)["workers"]] == [total])
+        assert json.loads(lock.read_text())["expires"] > before
         asked.terminate()
         asked.stderr.read()
         assert asked.wait(30) == 0
