@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cvbatch.errors import InputError, InterruptedRun, StorageError, UnsupportedProtocolError
+from cvbatch.errors import InputError, InterruptedRun, QueueError, StorageError, UnsupportedProtocolError
 from cvbatch.events import JobAdvanced, PassStarted, RunStarted
 from cvbatch.formats.precomputed import read_provenance
 from cvbatch.geometry import Bbox
@@ -152,12 +152,21 @@ class Coordinator:
             if not left:
                 return
             self._renew(lock)
-            counts = self.queue.counts()
-            empty = empty + 1 if counts.waiting == counts.leased == 0 and left == before else 0
+            empty = empty + 1 if self._is_empty() and left == before else 0
             if empty >= SURELY_LOST:
                 self._send(state, left)
                 empty = 0
             self._rest()
+
+    def _is_empty(self) -> bool:
+        """Whether the queue says that it has nothing; one that is out of order says nothing."""
+        try:
+            counts = self.queue.counts()
+        except QueueError as error:
+            if not error.retryable:
+                raise
+            return False
+        return counts.waiting == counts.leased == 0
 
     def _renew(self, lock: RegionLock) -> None:
         if time.monotonic() >= self._next_renewal:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cvbatch.errors import CvbatchError, MessageError, UnreadableMessageError
+from cvbatch.errors import CvbatchError, MessageError, QueueError, UnreadableMessageError
 from cvbatch.events import MessageRefused, Subscriber
 from cvbatch.metadata import Batch
 from cvbatch.queues import Held, Message, SharedQueue
@@ -34,13 +35,20 @@ class SharedLease:
         return self.message.batch
 
     def extend(self) -> bool:
-        return self.held.extend(self.lease_seconds)
+        try:
+            return self.held.extend(self.lease_seconds)
+        except QueueError:
+            return True  # Nobody said that it is lost. It is asked again well before that.
 
     def ack(self) -> None:
-        self.held.ack()
+        # A message that comes back is known by its receipt.
+        with suppress(QueueError):
+            self.held.ack()
 
     def release(self) -> None:
-        self.held.release()
+        # Else it comes back when its time is over.
+        with suppress(QueueError):
+            self.held.release()
 
 
 @dataclass
@@ -58,8 +66,7 @@ class Intake:
         """A message, or None where none can be had now."""
         if self.pause_seconds > 0:
             return None
-        # A service that isn't waited for answers at times that it has nothing when it has.
-        held = self.queue.receive(self.lease_seconds, LONG_POLL_SECONDS if self.times_empty else 0.0)
+        held = self._receive()
         if held is None:
             pause = min(FIRST_PAUSE_SECONDS * 2.0**self.times_empty, LONGEST_PAUSE_SECONDS)
             self._not_before = time.monotonic() + random.uniform(0.5, 1.0) * pause  # noqa: S311 - nothing secret
@@ -75,9 +82,21 @@ class Intake:
             self.refuse(held, error)
         return None
 
+    def _receive(self) -> Held | None:
+        """A message; None also where the queue is out of order, which it may not be for ever."""
+        try:
+            # A service that isn't waited for answers at times that it has nothing when it has.
+            return self.queue.receive(self.lease_seconds, LONG_POLL_SECONDS if self.times_empty else 0.0)
+        except QueueError as error:
+            if not error.retryable:
+                raise
+            self.tell(MessageRefused(str(error)))
+            return None
+
     def refuse(self, held: Held, error: CvbatchError) -> None:
         """Hand back what we have no use for."""
-        held.release(REFUSED_SECONDS)
+        with suppress(QueueError):
+            held.release(REFUSED_SECONDS)
         self.tell(MessageRefused(str(error)))
 
     @property

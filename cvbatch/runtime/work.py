@@ -92,12 +92,14 @@ class _Worker:
         try:
             state, plan = self._open(lease)
             check_room(plan, self._options.processes)
+            done = tasks_done(plan, state.done())
         except CvbatchError as error:
             self._intake.refuse(lease.held, error)
             return None
-        if tasks_done(plan, state.done()) == len(plan):
+        if done == len(plan):
             lease.ack()
             return None
+        self._options.tell(RunStarted(plan.job.id, len(plan), done, 0, self._options.processes))
         return self._work_on(plan, state, lease)
 
     def _open(self, lease: SharedLease) -> tuple[State, Plan]:
@@ -129,8 +131,6 @@ class _Worker:
         options, summary = self._options, self._summary
         if plan.job.id not in summary.jobs:
             summary.jobs.append(plan.job.id)
-        done = tasks_done(plan, state.done())
-        options.tell(RunStarted(plan.job.id, len(plan), done, 0, options.processes))
         attempts = lease.message.max_attempts
         queue = JobQueue(self._intake, state, lease, attempts, lambda: self._is_over((plan, state)))
         around = Surroundings(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from servers import make_bucket, save_s3_keys
+from servers import FaultProxy, make_bucket, save_s3_keys
 
 from cvbatch import CloudVolume
 from cvbatch.memory import list_segments
@@ -405,3 +405,22 @@ def test_from_bucket_to_bucket(volume, queue, rclone, secrets_folder, tmp_path):
     command(*worker(queue, "--exit-when-done"))
     assert command("run", config)["tasks"]["failed"] == 0
     np.testing.assert_array_equal(CloudVolume(f"{there}/out")[:, :, :], volume)
+
+
+def test_a_service_that_is_out_of_order_for_a_while(volume, moto, secrets_folder, tmp_path):
+    # given a queue behind a proxy, and a worker and a coordinator that use it
+    save_s3_keys(secrets_folder, moto)
+    with FaultProxy(moto.url) as proxy:
+        queue = {"url": f"sqs://ill-{random.randrange(10**9)}", "endpoint": proxy.url, "region_name": "us-east-1"}
+        command("queue", "create", queue["url"], *endpoint(queue))
+        config = config_of(tmp_path, queue)
+        with running(*worker(queue)) as process, running("run", config) as coordinator:
+            wait_until(lambda: receipts(tmp_path / "out"))
+            # when it answers nothing but errors, longer than a request is sent again
+            proxy.faults = {"503": 1.0}
+            wait_until(lambda: proxy.counts["503"] > 15)
+            proxy.faults = {}
+            # then both go on when it is well again
+            assert coordinator.wait(90) == 0, coordinator.stderr.read()
+            assert process.poll() is None
+    assert objects(tmp_path / "out") == expected_of(tmp_path, queue)
