@@ -15,6 +15,10 @@ HOME = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (HOME / "docs/cluster.md").read_text(), re.DOTALL)
 
 
+def test_the_readme_says_the_same():
+    assert f"```sh\n{BLOCKS[0]}```" in (HOME / "README.md").read_text()
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
