@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cvbatch.errors import InputError, InterruptedRun, QueueError, StorageError, UnsupportedProtocolError
+from cvbatch.errors import InterruptedRun, QueueError, UnsupportedProtocolError
 from cvbatch.events import JobAdvanced, PassStarted, RunStarted
 from cvbatch.formats.precomputed import read_provenance
 from cvbatch.geometry import Bbox
@@ -24,7 +24,7 @@ from cvbatch.runtime.prepare import prepare_destination
 from cvbatch.runtime.ranges import Ranges
 from cvbatch.runtime.report import FailedTask, Report, TaskTotals
 from cvbatch.runtime.sign import sign
-from cvbatch.runtime.state import State, open_state
+from cvbatch.runtime.state import Overview, State, open_state
 from cvbatch.runtime.tasks import peak_memory_bytes
 from cvbatch.storage import open_store
 
@@ -44,7 +44,6 @@ class Coordinator:
     job: Job
     queue: SharedQueue
     options: RunOptions
-    watch_seconds: float = WATCH_SECONDS
     _begin: float = field(default_factory=time.monotonic)
     _next_renewal: float = 0.0
     _skipped: int = 0
@@ -52,7 +51,7 @@ class Coordinator:
     def enqueue(self) -> int:
         """Send what is left of the first pass that is not done; how many messages are new.
 
-        Raises errors of :class:`InputError` before anything is changed.
+        Raises errors of :class:`~cvbatch.errors.InputError` before anything is changed.
         """
         state, plan = self._open()
         if tasks_done(plan, state.done()) == len(plan):
@@ -75,7 +74,7 @@ class Coordinator:
             plan, lock = self._prepare(plan, state)
             self.options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), 0))
             for each, skipped in self._passes(plan, state):
-                tasks = sum(map(len, self._left(plan, state, each, skipped)))
+                tasks = sum(map(len, self._left(plan, state.overview(), each, skipped)))
                 self.options.tell(PassStarted(each.number, len(plan.passes), tasks))
                 self._send_new(plan, state, each, skipped)
                 self._watch(plan, state, each, skipped, lock)
@@ -97,10 +96,7 @@ class Coordinator:
         """
         self.queue.counts()  # To be told now rather than later that there is no such queue.
         read_provenance(open_store(plan.job.destination))
-        try:
-            lock = acquire(plan, self._owner)
-        except StorageError as error:
-            raise InputError(f"the destination can't be written to: {error}") from error
+        lock = acquire(plan, self._owner)
         prepare_destination(plan.job)
         state.write_job(plan.job, plan.spec)
         # Where another start was faster, the job is cut as that one has cut it.
@@ -116,22 +112,24 @@ class Coordinator:
         not_made: list[Bbox] = []
         self._skipped = 0
         for each in plan.passes:
-            skipped = tasks_that_read(each, not_made, state.done())
+            found = state.overview()
+            skipped = tasks_that_read(each, not_made, found.done)
             self._skipped += len(skipped)
-            if self._left(plan, state, each, skipped):
+            if self._left(plan, found, each, skipped):
                 yield each, skipped
-            not_made = boxes_made_by(each, skipped | _given_up(state, each))
+                found = state.overview()
+            not_made = boxes_made_by(each, skipped | _given_up(found, each))
 
     @staticmethod
-    def _left(plan: Plan, state: State, each: Pass, skipped: set[int], sent: Ranges = NONE) -> list[Batch]:
+    def _left(plan: Plan, found: Overview, each: Pass, skipped: set[int], sent: Ranges = NONE) -> list[Batch]:
         """What is neither done nor given up of a pass, nor in ``sent``."""
-        done = state.done().get(each.number, NONE)
+        done = found.done.get(each.number, NONE)
         known = {each.number: Ranges.of([*done.ranges, *sent.ranges])}
-        return batches_left(plan, each, known, skipped | _given_up(state, each))
+        return batches_left(plan, each, known, skipped | _given_up(found, each))
 
     def _send_new(self, plan: Plan, state: State, each: Pass, skipped: set[int]) -> int:
         """Send what was never sent; how many messages that is."""
-        batches = self._left(plan, state, each, skipped, state.sent().get(each.number, NONE))
+        batches = self._left(plan, state.overview(), each, skipped, state.sent().get(each.number, NONE))
         self._send(state, batches)
         return len(batches)
 
@@ -147,8 +145,9 @@ class Coordinator:
         """Return when everything is done or given up. What the queue has lost is sent again."""
         empty, left = 0, list[Batch]()
         while True:
-            self.options.tell(JobAdvanced(tasks_done(plan, state.done()), len(state.given_up())))
-            before, left = left, self._left(plan, state, each, skipped)
+            found = state.overview()
+            self.options.tell(JobAdvanced(tasks_done(plan, found.done), len(found.given_up)))
+            before, left = left, self._left(plan, found, each, skipped)
             if not left:
                 return
             self._renew(lock)
@@ -175,7 +174,7 @@ class Coordinator:
 
     def _rest(self) -> None:
         """Wait until it is time to look again. Raises :class:`InterruptedRun` when asked to stop."""
-        until = time.monotonic() + self.watch_seconds
+        until = time.monotonic() + WATCH_SECONDS
         while time.monotonic() < until:
             if self.options.stop.soon:
                 raise InterruptedRun("stopped watching; workers go on, and so does whoever runs the same again")
@@ -198,9 +197,9 @@ class Coordinator:
         )
 
 
-def _given_up(state: State, each: Pass) -> set[int]:
+def _given_up(found: Overview, each: Pass) -> set[int]:
     """The tasks of a pass that were given up."""
-    return {task.index for task in state.given_up() if task.pass_number == each.number}
+    return {task.index for task in found.given_up if task.pass_number == each.number}
 
 
 def _in_a_row(batches: Sequence[Batch]) -> Iterator[list[Batch]]:

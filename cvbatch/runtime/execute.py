@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cvbatch.errors import InputError, MemoryBudgetError, StateError, StorageError
+from cvbatch.errors import MemoryBudgetError, StateError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
 from cvbatch.formats.precomputed import read_info, read_provenance
 from cvbatch.geometry import Bbox
@@ -159,10 +159,7 @@ def voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
 
 @contextmanager
 def _lock(plan: Plan) -> Iterator[RegionLock]:
-    try:
-        lock = acquire(plan)
-    except StorageError as error:
-        raise InputError(f"the destination can't be written to: {error}") from error
+    lock = acquire(plan)
     try:
         yield lock
     finally:

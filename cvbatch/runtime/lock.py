@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cvbatch.errors import JobBusyError, LockLostError
+from cvbatch.errors import InputError, JobBusyError, LockLostError, StorageError
 from cvbatch.geometry import Bbox
 from cvbatch.planner import Plan
 from cvbatch.runtime.host import identity, now_text, surely_dead
@@ -78,18 +78,26 @@ def acquire(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[],
     whose process on this host is gone, don't count and are removed.
     """
     lock = lock_of(plan, owner, clock)
-    store, document = lock.store, lock.document
+    try:
+        _take(lock, is_shared=owner is not None)
+    except StorageError as error:
+        raise InputError(f"the destination can't be written to: {error}") from error
+    return lock
+
+
+def _take(lock: RegionLock, is_shared: bool) -> None:
+    """Make the lock's object, if nothing is in its way; a shared one may be there already."""
+    store, document, clock = lock.store, lock.document, lock.clock
     _remove_stale(store, clock)
     store.delete(f"{FOLDER}may-delete")  # Who may not would find out at the end, with a lock that stays.
     made = store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS}))
-    if not made and (owner is None or not lock.is_ours()):
+    if not made and not (is_shared and lock.is_ours()):
         raise JobBusyError(_busy(store, lock.key))
     for key in store.list(FOLDER):
         blob = store.get(key) if key != lock.key else None
         if blob is not None and _overlaps(document["boxes"], _load(blob).get("boxes", {})):
             lock.release()
             raise JobBusyError(_busy(store, key))
-    return lock
 
 
 def _remove_stale(store: Store, clock: Callable[[], float]) -> None:
