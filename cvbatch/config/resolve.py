@@ -22,7 +22,6 @@ from cvbatch.ops import method_for
 from cvbatch.planner import Crew, aligned_region
 from cvbatch.storage import Location, open_store, parse_location
 from cvbatch.storage.options import REQUESTS_AT_ONCE
-from cvbatch.storage.url import SERVERS
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _open_destination(config: Config) -> _Volume:
     location = config.destination.location
     if location.same_place(config.source.location):
         raise InputError(f"{location.url} is the source too; give the destination a path of its own")
-    if location.protocol in SERVERS:
+    if location.is_server:
         raise InputError(f"{location.url}: a web server can only be read; write to file://, s3:// or gs://")
     store = open_store(location)
     info = read_info(store)

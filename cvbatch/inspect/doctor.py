@@ -21,7 +21,6 @@ from cvbatch.formats.precomputed import read_info
 from cvbatch.metadata import VolumeInfo
 from cvbatch.storage import Blob, Location, Store, credentials_of, open_store
 from cvbatch.storage.options import REQUESTS_AT_ONCE
-from cvbatch.storage.url import SERVERS
 
 Verdict = Literal["ok", "note", "problem"]
 MOST_SECONDS = 10.0
@@ -104,18 +103,13 @@ class _Examination:
         store = open_store(self.location)
         self._look_for_traps(self._list(store))
         info = self._read(store)
-        if info is not None and self.is_server:
+        if info is not None and self.location.is_server:
             self._try_ranges(store)
         prefix = f".cvbatch/doctor-{secrets.token_hex(4)}/"
-        if self.may_write and not self.is_server and self._write(store, prefix):
+        if self.may_write and not self.location.is_server and self._write(store, prefix):
             self._measure(store, prefix)
         elif info is not None:
             self._find_round_trip(lambda: store.get("info"))
-
-    @property
-    def is_server(self) -> bool:
-        """Whether it is a web server, which can only be read."""
-        return self.location.protocol in SERVERS
 
     def _know_caller(self) -> None:
         if self.location.protocol == "file":
@@ -134,7 +128,7 @@ class _Examination:
 
     def _list(self, store: Store) -> list[str]:
         self.step = "list"
-        if self.is_server:
+        if self.location.is_server:
             self._find("list", "note", "a web server can neither be listed nor written to", "Good for a source only")
             return []
         try:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from cvbatch.errors import ReadOnlyException, StorageError, WrongPlaceError
 from cvbatch.storage.base import OCTETS, Blob, Buffer, Store
 from cvbatch.storage.clients import WebPageError, bucket_client
-from cvbatch.storage.url import SERVERS, Location
+from cvbatch.storage.url import Location
 
 T = TypeVar("T")
 DOCUMENT = "application/json"
@@ -192,7 +192,7 @@ class ObjectStore:
         return None if found is None else found["size"]
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        if self._location.protocol in SERVERS:
+        if self._location.is_server:
             raise WrongPlaceError(f"{self.url}: what a web server has cannot be listed")
         page = self._call("list", prefix, lambda: self._page(prefix, None))
         while page:
@@ -226,7 +226,7 @@ class ObjectStore:
         return isinstance(source, ObjectStore) and source._client is self._client
 
     def reach(self) -> None:
-        if self._location.protocol not in SERVERS:
+        if not self._location.is_server:
             self._call("list", "", lambda: self._page("", None))
 
     def flush(self) -> None:
@@ -236,7 +236,7 @@ class ObjectStore:
         return 0
 
     def _check_writable(self) -> None:
-        if self._location.protocol in SERVERS:
+        if self._location.is_server:
             raise ReadOnlyException(f"{self.url}: a web server can only be read; write to file://, s3:// or gs://")
 
 

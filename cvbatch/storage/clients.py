@@ -18,7 +18,7 @@ from cvbatch.storage.credentials import Credentials, find_credentials
 from cvbatch.storage.failures import Attempt, Failure, as_our_error, failure_of
 from cvbatch.storage.options import StoreOptions
 from cvbatch.storage.throttle import Throttle
-from cvbatch.storage.url import SERVERS, Location
+from cvbatch.storage.url import Location
 
 if TYPE_CHECKING:
     from obstore.store import BackoffConfig, ObjectStore, RetryConfig
@@ -136,7 +136,7 @@ class BucketClient:
 
 def bucket_client(location: Location) -> BucketClient:
     """The client of a location's bucket, the same for all volumes in it that are reached in the same way."""
-    path = "" if location.protocol in SERVERS else location.bucket
+    path = "" if location.is_server else location.bucket
     # A process that was forked can't use its parent's connections.
     options = replace(location.options, cache_control="")  # Goes with each object.
     return _shared_client(replace(location, path=path, options=options), options, os.getpid())

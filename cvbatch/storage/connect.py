@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cvbatch.errors import AuthenticationError
-from cvbatch.storage.credentials import Credentials
-from cvbatch.storage.url import SERVERS, Location
+from cvbatch.storage.credentials import Credentials, region_of_environment
+from cvbatch.storage.url import Location
 from cvbatch.version import __version__
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def _store(place: Location, found: Credentials, manner: Manner) -> ObjectStore:
     from obstore.store import GCSStore, HTTPStore, S3Store
 
     http = _http(place, found, manner)
-    if place.protocol in SERVERS:
+    if place.is_server:
         return HTTPStore(place.endpoint, client_options=http, retry_config=manner.again)
     provider: dict[str, Any] = {"credential_provider": found.provider} if found.provider else {}
     if place.protocol == "gs":
@@ -57,7 +56,7 @@ def _store(place: Location, found: Credentials, manner: Manner) -> ObjectStore:
     server: dict[str, Any] = {"endpoint": place.endpoint} if place.endpoint else {}
     return S3Store(
         place.bucket,
-        region=place.options.region_name or found.region or _region_of_environment() or DEFAULT_REGION,
+        region=place.options.region_name or found.region or region_of_environment() or DEFAULT_REGION,
         request_payer=bool(place.options.request_payer),
         client_options=http,
         retry_config=manner.again,
@@ -83,7 +82,3 @@ def _http(place: Location, found: Credentials, manner: Manner) -> ClientConfig:
     if manner.http2:
         settings["http2_only"] = True
     return settings
-
-
-def _region_of_environment() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""

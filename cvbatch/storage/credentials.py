@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cvbatch.errors import AuthenticationError
-from cvbatch.storage.url import SERVERS, Location
+from cvbatch.storage.url import Location
 
 # The client asks again 5 minutes before this ends, and what AWS's tools give out is good for 10 minutes at least.
 AWS_KEPT = timedelta(minutes=10)
@@ -41,7 +41,7 @@ def find_credentials(location: Location) -> Credentials:
     options = location.options
     find = {"s3": _s3, "gs": _google}.get(location.protocol, _server)
     if options.anonymous:
-        return Credentials("nobody (anonymous)", {"skip_signature": True} if location.protocol not in SERVERS else {})
+        return Credentials("nobody (anonymous)", {"skip_signature": True} if not location.is_server else {})
     if options.secrets:
         return find(location, _parsed(options.secrets, GIVEN), GIVEN)
     path = _secret_file(location)
@@ -104,13 +104,18 @@ def _secret_file(location: Location) -> str | None:
 # S3
 
 
+def region_of_environment() -> str:
+    """The region that AWS's tools would take from the environment, "" if there is none."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+
+
 def _s3(location: Location, given: dict[str, Any] | str | None, origin: str) -> Credentials:
     if given is not None:
         return _s3_keys(given, origin)
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if key and secret:
         token = os.environ.get("AWS_SESSION_TOKEN")
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        region = region_of_environment()
         return Credentials("environment variable AWS_ACCESS_KEY_ID", _key_settings(key, secret, token), region=region)
     return _s3_chain(location)
 

@@ -43,7 +43,7 @@ class Location:
 
     @property
     def url(self) -> str:
-        if self.protocol in SERVERS:
+        if self.is_server:
             before = f"{self.alias}+" if self.alias else ""
             return f"{before}{self.endpoint}/{quote(self.path, PLAIN)}".rstrip("/")
         if self.alias:
@@ -54,17 +54,22 @@ class Location:
     @property
     def bucket(self) -> str:
         """The bucket of ``s3`` and ``gs``, the host of ``http``."""
-        return urlsplit(self.endpoint).netloc if self.protocol in SERVERS else self.path.partition("/")[0]
+        return urlsplit(self.endpoint).netloc if self.is_server else self.path.partition("/")[0]
 
     @property
     def key(self) -> str:
         """The path inside the bucket or server."""
-        return self.path if self.protocol in SERVERS else self.path.partition("/")[2]
+        return self.path if self.is_server else self.path.partition("/")[2]
 
     @property
     def is_remote(self) -> bool:
         """Whether it is reached by way of a network."""
         return self.protocol not in ("file", "mem")
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a web server, which can only be read."""
+        return self.protocol in SERVERS
 
     def same_place(self, other: Location) -> bool:
         """Whether both are one folder, links resolved, or one prefix of a bucket."""
@@ -73,7 +78,7 @@ class Location:
         return replace(self, alias="") == replace(other, alias="")
 
     def below(self, *parts: str) -> Location:
-        above = [self.path] if self.path or self.protocol not in SERVERS else []
+        above = [self.path] if self.path or not self.is_server else []
         return replace(self, path="/".join([*above, *parts]))
 
 
