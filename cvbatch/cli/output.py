@@ -42,16 +42,20 @@ def output_options(function: F) -> F:
     return function
 
 
-def config_arguments(function: F) -> F:
-    """``CONFIG`` and ``--set``."""
-    override = click.option(
+def override_option(function: F) -> F:
+    """``--set``."""
+    return click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
         help="Override a key of the configuration, for example destination.compress=br. Repeatable.",
-    )
-    return click.argument("config", type=click.Path(dir_okay=False))(override(function))
+    )(function)
+
+
+def config_arguments(function: F) -> F:
+    """``CONFIG`` and ``--set``."""
+    return click.argument("config", type=click.Path(dir_okay=False))(override_option(function))
 
 
 def print_error(error: BaseException) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from cvbatch.codecs import BYTE_ENCODINGS, default_compression
 from cvbatch.config.levels import LevelRules, make_levels
 from cvbatch.config.load import LoadedConfig
-from cvbatch.config.model import Config, DestinationConfig, QueueConfig
+from cvbatch.config.model import Config, DestinationConfig, QueueConfig, WorkersConfig
 from cvbatch.errors import ConfigError, InfoUnavailableError, InputError, OutOfBoundsError, Problem, StorageError
 from cvbatch.formats.precomputed import open_chunks, read_info
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
@@ -30,7 +30,7 @@ class Resolved:
 
     job: Job
     crew: Crew
-    state: str | None
+    state: Location | None
     queue: QueueConfig
     must_be_new: bool
 
@@ -65,9 +65,10 @@ def resolve(loaded: LoadedConfig) -> Resolved:
         source = _open_volume(config.source.location)
     with problems.at("destination"):
         destination = _open_destination(config)
+    state = None
     with problems.at("state"):
         if config.state is not None:
-            parse_location(config.state)
+            state = parse_location(config.state)
     if source is None or destination is None:
         problems.raise_any()
     assert source is not None
@@ -75,7 +76,7 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     job = _job(config, source, destination, problems)
     must_be_new = config.destination is not None and config.destination.mode == "create"
     is_remote = job.source.location.is_remote or job.destination.is_remote
-    return Resolved(job, _crew(config, is_remote), config.state, config.queue, must_be_new)
+    return Resolved(job, crew_for(is_remote, config.workers), state, config.queue, must_be_new)
 
 
 @dataclass(frozen=True)
@@ -209,14 +210,15 @@ def _check_level(target: DestinationConfig) -> None:
         raise InputError(f"{target.compress_level} is not a level of {target.compress}, which has {possible}")
 
 
-def _crew(config: Config, is_remote: bool) -> Crew:
-    """The workers that were asked for, or that suit this machine."""
+def crew_for(is_remote: bool, workers: WorkersConfig | None = None) -> Crew:
+    """The workers that were asked for, or that suit this machine and where the volumes are."""
     import psutil
 
-    processes = config.workers.processes or processors()
+    wanted = workers or WorkersConfig()
+    processes = wanted.processes or processors()
     share = psutil.virtual_memory().available // 2 // processes
-    memory = config.workers.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
-    return Crew(processes, int(memory), config.workers.threads or (REQUESTS_AT_ONCE if is_remote else LOCAL_THREADS))
+    memory = wanted.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
+    return Crew(processes, int(memory), wanted.threads or (REQUESTS_AT_ONCE if is_remote else LOCAL_THREADS))
 
 
 def processors() -> int:

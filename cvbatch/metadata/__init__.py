@@ -1,7 +1,7 @@
 """What volumes and jobs are: frozen types with a JSON form."""
 
-from cvbatch.metadata.job import ByteEncoding, Downsampling, Job, Level, PassSpec, PlanSpec, Source
-from cvbatch.metadata.receipt import Failure, Receipt
+from cvbatch.metadata.job import ByteEncoding, Check, Downsampling, Job, Level, PassSpec, PlanSpec, Source
+from cvbatch.metadata.receipt import Course, Failure, Receipt
 from cvbatch.metadata.task import Batch, Task
 from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType, check_writable
 
@@ -10,6 +10,8 @@ __all__ = [
     "LAYER_TYPES",
     "Batch",
     "ByteEncoding",
+    "Check",
+    "Course",
     "Downsampling",
     "Failure",
     "Job",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from cvbatch.errors import StateError
@@ -90,12 +90,25 @@ class ByteEncoding:
 
 
 @dataclass(frozen=True)
+class Check:
+    """When a chunk is what it should be: if no voxel is further off than ``tolerance``.
+
+    A lossy one also if it is what encoding it again gives; and where it was not written by this job (``ours`` False),
+    with parameters that nobody knows, if it is not much further off than that.
+    """
+
+    tolerance: float = 0.0
+    ours: bool = True
+
+
+@dataclass(frozen=True)
 class Job:
     """Everything that decides the bytes that a job leaves behind, and nothing else.
 
     ``region`` is in voxels of the first level that is read, in the destination's coordinates, which are
-    the source's plus ``translate``. ``background`` is what an absent chunk reads as where it may be absent. How the
-    locations are reached goes along with them and is no part of the job's id.
+    the source's plus ``translate``. ``background`` is what an absent chunk reads as where it may be absent. With a
+    ``check`` the levels are compared with what is there, and nothing is written. How the locations are reached goes
+    along with them and is no part of the job's id.
     """
 
     kind: str
@@ -109,6 +122,7 @@ class Job:
     compress: ByteEncoding
     background: int = 0
     delete_background: bool = False
+    check: Check | None = None
 
     @property
     def id(self) -> str:
@@ -139,6 +153,8 @@ class Job:
             },
             "background": self.background,
             "delete_background": self.delete_background,
+            # Only where there is one: the ids of jobs that write stay what they were.
+            **({} if self.check is None else {"check": asdict(self.check)}),
         }
 
     @classmethod
@@ -159,6 +175,7 @@ class Job:
             compress=ByteEncoding(**compress),
             background=value["background"],
             delete_background=value["delete_background"],
+            check=Check(**value["check"]) if "check" in value else None,
         )
 
 
@@ -170,13 +187,15 @@ def _location(url: str, options: dict[str, Any]) -> Location:
 class PassSpec:
     """A pass writes levels [first, stop) in tasks of ``task_shape`` voxels of the level that it reads.
 
-    A task is worked through in blocks of ``block_shape`` voxels, which are what is in memory at a time.
+    A task is worked through in blocks of ``block_shape`` voxels, which are what is in memory at a time. ``picked`` are
+    the tasks that a sample is made of, by their numbers and in rising order; None for all.
     """
 
     first: int
     stop: int
     task_shape: Vec
     block_shape: Vec
+    picked: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +218,7 @@ class PlanSpec:
                     "stop": p.stop,
                     "task_shape": list(p.task_shape),
                     "block_shape": list(p.block_shape),
+                    **({} if p.picked is None else {"picked": list(p.picked)}),
                 }
                 for p in self.passes
             ],
@@ -210,7 +230,14 @@ class PlanSpec:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         passes = tuple(
-            PassSpec(p["first"], p["stop"], Vec(*p["task_shape"]), Vec(*p["block_shape"])) for p in value["passes"]
+            PassSpec(
+                p["first"],
+                p["stop"],
+                Vec(*p["task_shape"]),
+                Vec(*p["block_shape"]),
+                tuple(p["picked"]) if "picked" in p else None,
+            )
+            for p in value["passes"]
         )
         return cls(passes, value["tasks_per_message"], value["memory"], value["threads"])
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from cvbatch.counts import Counts
+from cvbatch.counts import Counts, TaskResult
 from cvbatch.metadata.task import Batch
 
 
@@ -15,13 +15,29 @@ def receipt_key(batch: Batch) -> str:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How the tasks of a receipt went: ``seconds`` of each, those that met absent chunks (``filled``), and by their
+    numbers the errors of attempts that came before (``retried``). ``peak_memory_bytes`` is of the largest process."""
+
+    seconds: tuple[float, ...] = ()
+    filled: tuple[int, ...] = ()
+    retried: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """Tasks [start, stop) of a pass are done, and what they wrote is safe."""
+    """Tasks [start, stop) of a pass are done, and what they wrote is safe; ``verdict`` is of tasks that compared."""
 
     batch: Batch
-    counts: Counts
+    result: TaskResult
     finished: str
     worker: str
+    course: Course = Course()
+
+    @property
+    def counts(self) -> Counts:
+        return self.result.counts
 
     @property
     def key(self) -> str:
@@ -36,15 +52,35 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "version": 1,
+            "version": 2,
             "job": self.batch.job_id,
             "pass": self.batch.pass_number,
             "start": self.batch.start,
             "stop": self.batch.stop,
-            "counts": self.counts.to_json(),
+            **self.result.to_json(),
             "finished": self.finished,
             "worker": self.worker,
+            "seconds": [round(seconds, 4) for seconds in self.course.seconds],
+            "filled": list(self.course.filled),
+            "retried": {str(task): list(errors) for task, errors in self.course.retried.items()},
+            "peak_memory_bytes": self.course.peak_memory_bytes,
         }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The inverse of :meth:`to_json`. Receipts of version 1 don't say how the tasks went."""
+        return cls(
+            Batch(value["job"], value["pass"], value["start"], value["stop"]),
+            TaskResult.from_json(value),
+            value["finished"],
+            value["worker"],
+            Course(
+                tuple(value.get("seconds", ())),
+                tuple(value.get("filled", ())),
+                {int(task): tuple(errors) for task, errors in value.get("retried", {}).items()},
+                value.get("peak_memory_bytes", 0),
+            ),
+        )
 
 
 @dataclass(frozen=True)

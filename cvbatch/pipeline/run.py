@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cvbatch.codecs.base import Voxels
-from cvbatch.counts import Counts, Tally
+from cvbatch.counts import Tally, TaskResult
 from cvbatch.formats.precomputed import Cell
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.memory import Arena, SharedBlock
+from cvbatch.metadata import Task
 from cvbatch.ops import downsample
 from cvbatch.pipeline.pools import Pools, finish_all
-from cvbatch.pipeline.work import Copier, PassWork
+from cvbatch.pipeline.work import PassWork
 from cvbatch.planner import PassLevel, Route, blocks_at_once, keeps_voxels, slab_bytes
 from cvbatch.storage import Blob
 
 
-def run_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> Counts:
-    """Fetch what task ``index`` of the pass reads, make the coarser levels, store everything; what was done.
+def run_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> TaskResult:
+    """Fetch what task ``index`` of the pass reads, make the coarser levels, give all to the sinks; what was done.
 
     Block by block, and with threads the next block is fetched meanwhile. Without coarser levels and without a change of
     grid nothing is kept: each chunk goes its own way, and the task is one block. Raises what went wrong first. Nothing
@@ -28,8 +29,7 @@ def run_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> Counts:
     """
     box = work.each.box(index)
     cells = tuple(
-        writer.chunks.cell(work.each.level_box(level, box))
-        for level, writer in zip(work.each.levels, work.writers, strict=True)
+        sink.cell(work.each.level_box(level, box)) for level, sink in zip(work.each.levels, work.sinks, strict=True)
     )
     around = _Surroundings(pools, arena, Tally(), cells)
     blocks = work.each.blocks(box) if keeps_voxels(work.route, work.each) else ChunkGrid(box, box.size())
@@ -47,7 +47,7 @@ def run_task(work: PassWork, index: int, pools: Pools, arena: Arena) -> Counts:
     with around.tally.stage("store"):
         for cell in cells:
             cell.finish()
-    return around.tally.counts()
+    return around.tally.result(Task(work.plan.job.id, work.each.number, index).name)
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ class _BlockRun:
         finish_all(storing)
 
     def _store(self, number: int, level: PassLevel, voxels: Voxels) -> list[Future[None]]:
-        """Cut a level into chunks, and encode and store each of them."""
-        writer, cell, tally = self.work.writers[number], self.around.cells[number], self.around.tally
+        """Cut a level into chunks, and give each of them to the sink."""
+        sink, cell, tally = self.work.sinks[number], self.around.cells[number], self.around.tally
         made = self.work.each.level_box(level, self.box)
-        grid = writer.chunks.grid
+        grid = sink.chunks.grid
         return [
             self.around.pools.store.submit(
-                writer.write, cell, index, voxels[(grid.box(index) - made.minpt).to_slices()], tally
+                sink.write, cell, index, voxels[(grid.box(index) - made.minpt).to_slices()], tally
             )
             for index in grid.indices(made)
         ]
@@ -174,42 +174,25 @@ class _Step:
 
     def do(self, group: list[Vec]) -> None:
         """Fetch chunks that are read in one go, and do what the route says with each."""
-        if self.work.copy is not None:
+        through = self.work.through
+        if through is not None and through.inside is not None:
             for index in group:
-                self._copy_there(index, self.work.copy)
+                through.send_inside(through.inside, self.cell, index, self._target(index), self.tally)
             return
         does = {Route.BUILD: self._paint, Route.RECODE: self._recode, Route.COPY: self._copy}[self.work.route]
         for index, blob in self.work.reader.fetch_group(group, self.tally):
             self.work.reader.use(index, blob, does)
 
-    def _copy_there(self, index: Vec, copy: Copier) -> None:
-        """Have the store copy a chunk by itself."""
-        with self.tally.stage("store"):
-            nbytes = copy(index, self._target(index))
-        self.work.reader.count(index, nbytes, self.tally)
-        if nbytes is None:
-            self._copy(index, None)
-        else:
-            self.tally.add(chunks_copied=1, chunks_written=1, bytes_written=nbytes)
-
     def _recode(self, index: Vec, blob: Blob | None) -> None:
-        """Decode and encode the one chunk."""
-        reader, (writer, *_) = self.work.reader, self.work.writers
+        """Decode the one chunk, and give it to the sink."""
+        reader, (sink, *_) = self.work.reader, self.work.sinks
         voxels = reader.empty(index) if blob is None else reader.decode(index, blob, self.tally)
-        writer.write(self.cell, self._target(index), voxels, self.tally)
+        sink.write(self.cell, self._target(index), voxels, self.tally)
 
     def _copy(self, index: Vec, blob: Blob | None) -> None:
-        """Pass the bytes through, with other compression where it has to change."""
-        reader, (writer, *_) = self.work.reader, self.work.writers
-        if blob is None:
-            writer.write(self.cell, self._target(index), reader.empty(index), self.tally)
-        elif self.work.accepts(blob.encoding):
-            reader.check_whole(index, blob)
-            self.tally.add(chunks_copied=1)
-            writer.put(self.cell, self._target(index), blob, self.tally)
-        else:
-            changed = writer.recompress(reader.unpack(index, blob), self.tally)
-            writer.put(self.cell, self._target(index), changed, self.tally)
+        """Pass the bytes through."""
+        assert self.work.through is not None
+        self.work.through.send(self.cell, index, blob, self._target(index), self.tally)
         if self.base is not None:
             self._paint(index, blob)
 
@@ -220,6 +203,6 @@ class _Step:
 
     def _target(self, index: Vec) -> Vec:
         """The index of the same chunk in the first level, whose grid agrees but may begin elsewhere."""
-        grid = self.work.writers[0].chunks.grid
+        grid = self.work.sinks[0].chunks.grid
         first_voxel = self.work.reader.chunks.grid.box(index).minpt + self.work.shift
         return (first_voxel - grid.bounds.minpt) // grid.cell

@@ -2,67 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
 
 from cvbatch.codecs import ByteCodec, array_codec, byte_codec
 from cvbatch.formats.precomputed import copier, open_chunks
 from cvbatch.geometry import Vec
 from cvbatch.metadata import Job, ScaleInfo
 from cvbatch.ops import Kernel, kernel_for
+from cvbatch.pipeline.checker import ChunkChecker
+from cvbatch.pipeline.passthrough import Passthrough
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_ERROR, ChunkReader
 from cvbatch.pipeline.recorder import Recorder
+from cvbatch.pipeline.sink import Sink
 from cvbatch.pipeline.writer import ChunkWriter
 from cvbatch.planner import Pass, Plan, Route, base_scale, keeps_voxels, route
 from cvbatch.storage import Store, open_store
-
-Copier: TypeAlias = Callable[[Vec, Vec], int | None]
 
 
 @dataclass(frozen=True)
 class PassWork:
     """Everything that the tasks of one pass share.
 
-    The source's coordinates are those of the pass minus ``shift``. ``copy`` copies chunks that need nothing else inside
-    their store.
+    The source's coordinates are those of the pass minus ``shift``. A sink takes each level; with ``through`` the chunks
+    of the first one go past it as they are.
     """
 
     plan: Plan
     each: Pass
     route: Route
     reader: ChunkReader
-    writers: tuple[ChunkWriter, ...]
+    sinks: tuple[Sink, ...]
     kernel: Kernel
     shift: Vec
-    copy: Copier | None = None
-
-    def accepts(self, encoding: str) -> bool:
-        """Whether chunks that are copied may keep the compression that they have."""
-        wanted = self.writers[0].compression.encoding
-        if self.each.levels[0].level.scale.sharding is not None:
-            return encoding == wanted
-        return self.plan.job.compress.accepts(encoding, wanted)
+    through: Passthrough | None = None
 
 
-def open_pass(plan: Plan, number: int, recorder: Recorder) -> PassWork:
-    """Open what a pass reads and writes. Nothing is read or written yet."""
+def open_pass(plan: Plan, number: int, recorder: Recorder, into: Store | None = None) -> PassWork:
+    """Open what a pass reads and writes; ``into`` takes what is written in place of the destination.
+
+    Nothing is read or written yet.
+    """
     job, each = plan.job, plan.passes[number]
     destination = open_store(job.destination)
     reader = _reader(job, each, destination, recorder)
-    writers = tuple(_writer(job, level.level.scale, destination) for level in each.levels)
-    way = route(job, each)
-    unchanged = way is Route.COPY and not keeps_voxels(way, each) and not job.compress.required
-    return PassWork(
+    scales = [level.level.scale for level in each.levels]
+    work = PassWork(
         plan,
         each,
-        way,
+        route(job, each),
         reader,
-        writers,
+        (),
         kernel_for(job.downsampling.method, job.downsampling.sparse),
         job.translate if number == 0 else Vec.zeros(),
-        copier(reader.chunks, writers[0].chunks) if unchanged else None,
     )
+    if job.check is not None:
+        return replace(work, sinks=tuple(_checker(job, scale, destination, recorder) for scale in scales))
+    writers = tuple(_writer(job, scale, into or destination) for scale in scales)
+    return replace(work, sinks=writers, through=_passthrough(work, writers[0]))
+
+
+def _passthrough(work: PassWork, writer: ChunkWriter) -> Passthrough | None:
+    if work.route is not Route.COPY:
+        return None
+    compress = work.plan.job.compress
+    unchanged = not keeps_voxels(work.route, work.each) and not compress.required
+    inside = copier(work.reader.chunks, writer.chunks) if unchanged else None
+    return Passthrough(work.reader, writer, compress, inside)
 
 
 def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> ChunkReader:
@@ -75,6 +80,14 @@ def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> Chu
         store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR
     codec = array_codec(scale.encoding, scale.other)
     return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background, recorder)
+
+
+def _checker(job: Job, scale: ScaleInfo, destination: Store, recorder: Recorder) -> ChunkChecker:
+    assert job.check is not None
+    codec = array_codec(scale.encoding, scale.other)
+    chunks = open_chunks(destination, scale)
+    reader = ChunkReader(chunks, codec, job.voxel, ABSENT_IS_BACKGROUND, job.background, recorder)
+    return ChunkChecker(reader, job.check, scale.key, job.delete_background)
 
 
 def _compression(job: Job, scale: ScaleInfo) -> ByteCodec:
@@ -91,4 +104,5 @@ def _writer(job: Job, scale: ScaleInfo, destination: Store) -> ChunkWriter:
         _compression(job, scale),
         job.background,
         job.delete_background,
+        scale.sharding is not None,
     )

@@ -11,19 +11,27 @@ from cvbatch.codecs.base import Buffer, Voxels
 from cvbatch.counts import Tally
 from cvbatch.errors import EncodingError
 from cvbatch.formats.precomputed import Cell, ChunkStore
-from cvbatch.geometry import Vec
+from cvbatch.geometry import Bbox, Vec
 from cvbatch.storage import Blob
 
 
 @dataclass(frozen=True)
 class ChunkWriter:
-    """Writes one scale. With ``delete_background`` a chunk that is all background is removed instead."""
+    """Writes one scale. With ``delete_background`` a chunk that is all background is removed instead.
+
+    Shards say themselves what their chunks are compressed with.
+    """
 
     chunks: ChunkStore
     codec: ArrayCodec
     compression: ByteCodec
     background: float = 0
     delete_background: bool = False
+    is_sharded: bool = False
+
+    def cell(self, box: Bbox) -> Cell:
+        """Begin to write the chunks of a box."""
+        return self.chunks.cell(box)
 
     def write(self, cell: Cell, index: Vec, voxels: Voxels, tally: Tally) -> None:
         """Encode (x, y, z, channel) with any strides, and store it in a cell of the scale. Errors name the chunk."""

@@ -29,7 +29,8 @@ class Pass:
     """One walk over the region: reads the base level, writes one or more coarser ones.
 
     ``base`` are the bounds of the level that is read, ``grid`` the region cut into tasks; both in voxels
-    of that level, in the destination's coordinates. ``block`` is what of a task is in memory at a time.
+    of that level, in the destination's coordinates. ``block`` is what of a task is in memory at a time. ``picked`` are
+    the cells that a sample is made of; None for all.
     """
 
     number: int
@@ -37,13 +38,23 @@ class Pass:
     levels: tuple[PassLevel, ...]
     grid: ChunkGrid
     block: Vec
+    picked: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
-        return len(self.grid)
+        return len(self.grid) if self.picked is None else len(self.picked)
+
+    def cell(self, index: int) -> int:
+        """The number that a task has where none is left out."""
+        return index if self.picked is None else self.picked[index]
 
     def box(self, index: int) -> Bbox:
         """What a task reads, in voxels of the base level."""
-        return self.grid.box(self.grid.index(index))
+        return self.grid.box(self.grid.index(self.cell(index)))
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels of the base level all tasks read, if they are of one size."""
+        return self.grid.bounds.volume() * len(self) // len(self.grid)
 
     def blocks(self, box: Bbox) -> ChunkGrid:
         """The box of a task, cut into its blocks."""
@@ -127,4 +138,5 @@ def make_pass(job: Job, number: int, spec: PassSpec, region: Bbox) -> Pass:
         pass_levels(job, spec.first, spec.stop),
         ChunkGrid(region, spec.task_shape),
         spec.block_shape,
+        spec.picked,
     )

@@ -44,8 +44,8 @@ def route(job: Job, each: Pass) -> Route:
     if each.number > 0 or not same_grid(job, each):
         return Route.BUILD
     source, target = base_scale(job, 0), each.levels[0].level.scale
-    # Whether a chunk is all background is known only when it is decoded.
-    if same_array_encoding(source, target) and not job.delete_background:
+    # Whether a chunk is all background, or what it should be, is known only when it is decoded.
+    if same_array_encoding(source, target) and not job.delete_background and job.check is None:
         return Route.COPY
     return Route.RECODE if len(each.levels) == 1 else Route.BUILD
 

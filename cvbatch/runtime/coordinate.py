@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 
 from cvbatch.errors import InterruptedRun, QueueError, UnsupportedProtocolError
 from cvbatch.events import JobAdvanced, PassStarted, RunStarted
-from cvbatch.formats.precomputed import read_provenance
 from cvbatch.geometry import Bbox
 from cvbatch.metadata import Batch, Job, Task
 from cvbatch.planner import Pass, Plan
 from cvbatch.queues import Message, SharedQueue
 from cvbatch.runtime.crew import is_inline
 from cvbatch.runtime.execute import RunOptions, check_still_there, voxels_left
-from cvbatch.runtime.lock import LEASE_SECONDS, RegionLock, acquire, lock_of
+from cvbatch.runtime.lock import LEASE_SECONDS, Lock, acquire, lock_of
 from cvbatch.runtime.passes import batches_left, boxes_made_by, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
 from cvbatch.runtime.ranges import Ranges
@@ -26,7 +25,6 @@ from cvbatch.runtime.report import FailedTask, Report, TaskTotals
 from cvbatch.runtime.sign import sign
 from cvbatch.runtime.state import Overview, State, open_state
 from cvbatch.runtime.tasks import peak_memory_bytes
-from cvbatch.storage import open_store
 
 WATCH_SECONDS = 2.0
 TICK_SECONDS = 0.1
@@ -89,13 +87,12 @@ class Coordinator:
             check_still_there(plan, state)
         return state, plan
 
-    def _prepare(self, plan: Plan, state: State) -> tuple[Plan, RegionLock]:
+    def _prepare(self, plan: Plan, state: State) -> tuple[Plan, Lock]:
         """Lock the region and write what is written once; the plan that holds.
 
         The lock is shared by all who work on this job, and outlives a coordinator that is stopped.
         """
         self.queue.counts()  # To be told now rather than later that there is no such queue.
-        read_provenance(open_store(plan.job.destination))
         lock = acquire(plan, self._owner)
         prepare_destination(plan.job)
         state.write_job(plan.job, plan.spec)
@@ -118,7 +115,7 @@ class Coordinator:
             if self._left(plan, found, each, skipped):
                 yield each, skipped
                 found = state.overview()
-            not_made = boxes_made_by(each, skipped | _given_up(found, each))
+            not_made = boxes_made_by(plan, each, skipped | _given_up(found, each))
 
     @staticmethod
     def _left(plan: Plan, found: Overview, each: Pass, skipped: set[int], sent: Ranges = NONE) -> list[Batch]:
@@ -141,7 +138,7 @@ class Coordinator:
             for run in _in_a_row(some):
                 state.note_sent(run)
 
-    def _watch(self, plan: Plan, state: State, each: Pass, skipped: set[int], lock: RegionLock) -> None:
+    def _watch(self, plan: Plan, state: State, each: Pass, skipped: set[int], lock: Lock) -> None:
         """Return when everything is done or given up. What the queue has lost is sent again."""
         empty, left = 0, list[Batch]()
         while True:
@@ -167,7 +164,7 @@ class Coordinator:
             return False
         return counts.waiting == counts.leased == 0
 
-    def _renew(self, lock: RegionLock) -> None:
+    def _renew(self, lock: Lock) -> None:
         if time.monotonic() >= self._next_renewal:
             self._next_renewal = time.monotonic() + LEASE_SECONDS / 5
             lock.renew()
@@ -182,7 +179,7 @@ class Coordinator:
 
     def _report(self, plan: Plan, state: State, before: int) -> Report:
         done = tasks_done(plan, state.done())
-        if done == len(plan):
+        if done == len(plan) and plan.job.check is None:
             sign(plan)
         lock_of(plan, self._owner).release()
         failures = state.failures()
@@ -194,6 +191,7 @@ class Coordinator:
             retries=sum(len(failure.errors) - 1 for failure in failures),
             peak_memory_bytes=peak_memory_bytes(),
             failures=tuple(FailedTask(each.task, each.box, each.errors[-1]) for each in failures),
+            verdict=None if plan.job.check is None else state.verdict(),
         )
 
 

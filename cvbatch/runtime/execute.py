@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from cvbatch.errors import MemoryBudgetError, StateError
 from cvbatch.events import PassStarted, RunStarted, Subscriber, ignore
-from cvbatch.formats.precomputed import read_info, read_provenance
+from cvbatch.formats.precomputed import read_info
 from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Job
 from cvbatch.planner import Crew, Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
 from cvbatch.queues import LocalQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
-from cvbatch.runtime.lock import RegionLock, acquire
+from cvbatch.runtime.lock import Lock, acquire
 from cvbatch.runtime.passes import batches_left, boxes_made_by, missing_tasks, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
 from cvbatch.runtime.ranges import Ranges
@@ -26,7 +26,7 @@ from cvbatch.runtime.state import State, open_state
 from cvbatch.runtime.stop import StopFlag
 from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundings
 from cvbatch.runtime.tasks import peak_memory_bytes
-from cvbatch.storage import open_store
+from cvbatch.storage import Location, open_store
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RunOptions:
     """How a job is run; nothing here changes the bytes that it leaves."""
 
     crew: Crew
-    state: str | None = None
+    state: Location | None = None
     tell: Subscriber = ignore
     stop: StopFlag = field(default_factory=StopFlag)
     retries: Retries = field(default_factory=Retries)
@@ -57,7 +57,7 @@ def execute(job: Job, options: RunOptions) -> Report:
     else:
         result = _Result()
     done = before + result.progress.done
-    if done == len(plan):
+    if done == len(plan) and job.check is None:
         sign(plan)
     return Report(
         job=job.id,
@@ -67,6 +67,7 @@ def execute(job: Job, options: RunOptions) -> Report:
         retries=result.progress.retries,
         peak_memory_bytes=peak_memory_bytes() + result.peak_memory_bytes,
         failures=tuple(FailedTask(each.task, each.box, each.errors[-1]) for each in result.progress.buried),
+        verdict=None if job.check is None else state.verdict(),
     )
 
 
@@ -96,7 +97,6 @@ def check_still_there(plan: Plan, state: State) -> None:
 def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Result]:
     """Do what is not done; the plan that holds, how many tasks were done before, and what this run did."""
     sweep_segments()
-    read_provenance(open_store(plan.job.destination))  # To be told now rather than at the end that it is damaged.
     check_room(plan, options.crew.processes)
     with _lock(plan) as lock:
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
@@ -114,7 +114,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
             supervising(plan, workers, around, options.crew.processes) as supervisor,
         ):
             skipped = _run_passes(plan, supervisor, state, options)
-        if resumed is not None or supervisor.progress.deaths:
+        if plan.job.check is None and (resumed is not None or supervisor.progress.deaths):
             # Whoever was killed in the middle of a file has left it behind.
             open_store(plan.job.destination).sweep()
         return plan, before, _Result(supervisor.progress, skipped, workers.peak_memory_bytes)
@@ -153,12 +153,12 @@ def voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
     left = 0
     for each in plan.passes:
         missing = sum(stop - start for start, stop in missing_tasks(each, done))
-        left += each.grid.bounds.volume() * missing // len(each)
+        left += each.voxels * missing // max(1, len(each))
     return left
 
 
 @contextmanager
-def _lock(plan: Plan) -> Iterator[RegionLock]:
+def _lock(plan: Plan) -> Iterator[Lock]:
     lock = acquire(plan)
     try:
         yield lock
@@ -178,5 +178,5 @@ def _run_passes(plan: Plan, supervisor: Supervisor, state: State, options: RunOp
         options.tell(PassStarted(each.number, len(plan.passes), sum(map(len, batches))))
         supervisor.run(LocalQueue(batches))
         failed = {task.index for task in supervisor.progress.buried_tasks if task.pass_number == each.number}
-        not_made = boxes_made_by(each, skipped | failed)
+        not_made = boxes_made_by(plan, each, skipped | failed)
     return all_skipped

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cvbatch.errors import InputError, JobBusyError, LockLostError, StorageError
 from cvbatch.geometry import Bbox
@@ -28,6 +28,35 @@ def locked_boxes(plan: Plan) -> dict[str, list[int]]:
     return boxes
 
 
+class Lock(Protocol):
+    """Says that somebody works on a region."""
+
+    def renew(self) -> None:
+        """Say again that the run lives. Raises :class:`LockLostError` where another run took over."""
+        ...
+
+    def keep(self) -> None:
+        """Renew a lock that others hold for the same job. One that is not there was released."""
+        ...
+
+    def release(self) -> None:
+        """Unlock the region, if it is still ours."""
+        ...
+
+
+class NoLock:
+    """That of a job which writes nothing."""
+
+    def renew(self) -> None:
+        """Nothing is held."""
+
+    def keep(self) -> None:
+        """Nothing is held."""
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
 @dataclass(frozen=True)
 class RegionLock:
     """An object under ``.cvbatch/locks/`` of the destination that says who writes where, and until when."""
@@ -38,13 +67,11 @@ class RegionLock:
     clock: Callable[[], float] = time.time
 
     def renew(self) -> None:
-        """Say again that the run lives. Raises :class:`LockLostError` where another run took over."""
         if not self.is_ours():
             raise LockLostError(f"another run took over {self.store.url} while this one was not heard of")
         self._write()
 
     def keep(self) -> None:
-        """Renew a lock that others hold for the same job. One that is not there was released."""
         blob = self.store.get(self.key)
         if blob is not None:
             found = {**_load(blob), "expires": self.clock() + LEASE_SECONDS}
@@ -60,24 +87,30 @@ class RegionLock:
         self.store.put(self.key, Blob(_dump(document)), content_type="application/json")
 
     def release(self) -> None:
-        """Unlock the region, if it is still ours."""
         if self.is_ours():
             self.store.delete(self.key)
 
 
-def lock_of(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> RegionLock:
+def lock_of(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> Lock:
     """The lock on what a plan writes, whether it is held or not."""
+    return NoLock() if plan.job.check is not None else _region_lock(plan, owner, clock)
+
+
+def _region_lock(plan: Plan, owner: dict[str, Any] | None, clock: Callable[[], float]) -> RegionLock:
     document = {"job": plan.job.id, "owner": owner or identity(), "since": now_text(), "boxes": locked_boxes(plan)}
     return RegionLock(open_store(plan.job.destination), f"{FOLDER}{plan.job.id}.json", document, clock)
 
 
-def acquire(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> RegionLock:
+def acquire(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> Lock:
     """Lock what a plan writes, for this process or for an ``owner`` that several processes are, who share the lock.
 
-    Raises :class:`JobBusyError` that says who holds an overlapping region. Locks that have expired, or
-    whose process on this host is gone, don't count and are removed.
+    Raises :class:`JobBusyError` that says who holds an overlapping region, also where a plan writes nothing. Locks that
+    have expired, or whose process on this host is gone, don't count and are removed.
     """
-    lock = lock_of(plan, owner, clock)
+    lock = _region_lock(plan, owner, clock)
+    if plan.job.check is not None:
+        _check_free(lock)
+        return NoLock()
     try:
         _take(lock, is_shared=owner is not None)
     except StorageError as error:
@@ -93,18 +126,31 @@ def _take(lock: RegionLock, is_shared: bool) -> None:
     made = store.create(lock.key, _dump({**document, "expires": clock() + LEASE_SECONDS}))
     if not made and not (is_shared and lock.is_ours()):
         raise JobBusyError(_busy(store, lock.key))
-    for key in store.list(FOLDER):
-        blob = store.get(key) if key != lock.key else None
-        if blob is not None and _overlaps(document["boxes"], _load(blob).get("boxes", {})):
-            lock.release()
-            raise JobBusyError(_busy(store, key))
+    try:
+        _check_free(lock)
+    except JobBusyError:
+        lock.release()
+        raise
+
+
+def _check_free(lock: RegionLock) -> None:
+    """Raise :class:`JobBusyError` where somebody else writes to the region."""
+    for key in lock.store.list(FOLDER):
+        blob = lock.store.get(key) if key != lock.key else None
+        found = _load(blob) if blob is not None else {}
+        if _is_alive(found, lock.clock) and _overlaps(lock.document["boxes"], found.get("boxes", {})):
+            raise JobBusyError(_busy(lock.store, key))
+
+
+def _is_alive(found: dict[str, Any], clock: Callable[[], float]) -> bool:
+    return bool(found.get("expires", 0) >= clock() and not surely_dead(found.get("owner", {})))
 
 
 def _remove_stale(store: Store, clock: Callable[[], float]) -> None:
     for key in store.list(FOLDER):
         blob = store.get(key)
         found = _load(blob) if blob is not None else {}
-        if found.get("expires", 0) < clock() or surely_dead(found.get("owner", {})):
+        if not _is_alive(found, clock):
             store.delete(key)
 
 

@@ -35,8 +35,10 @@ def tasks_that_read(each: Pass, not_made: Collection[Bbox], done: dict[int, Rang
     return missing & {each.grid.number(index) for box in not_made for index in each.grid.indices(box)}
 
 
-def boxes_made_by(each: Pass, tasks: Collection[int]) -> list[Bbox]:
-    """What the next pass would read of these tasks' results."""
+def boxes_made_by(plan: Plan, each: Pass, tasks: Collection[int]) -> list[Bbox]:
+    """What the next pass would read of these tasks' results, if they make any."""
+    if plan.job.check is not None:
+        return []
     return [each.level_box(each.levels[-1], each.box(index)) for index in sorted(tasks)]
 
 
@@ -47,7 +49,7 @@ def tasks_to_come(plan: Plan, done: dict[int, Ranges], given_up: Collection[Task
         buried = {task.index for task in given_up if task.pass_number == each.number}
         skipped = tasks_that_read(each, not_made, done)
         count += sum(stop - start for start, stop in missing_tasks(each, done)) - len(buried | skipped)
-        not_made = boxes_made_by(each, skipped | buried)
+        not_made = boxes_made_by(plan, each, skipped | buried)
     return count
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cvbatch.errors import DestinationMismatchError
-from cvbatch.formats.precomputed import read_info, write_info
+from cvbatch.formats.precomputed import read_info, read_provenance, write_info
 from cvbatch.metadata import Job, ScaleInfo, VolumeInfo
 from cvbatch.storage import open_store
 
 
 def prepare_destination(job: Job) -> None:
-    """Make the destination's ``info``, or append the scales that it lacks.
+    """Make the destination's ``info``, or append the scales that it lacks; for a job that only compares, see to them.
 
-    Raises :class:`DestinationMismatchError` where a scale of the job is there and is not what the job
-    was made for, because somebody changed it in the meantime.
+    Raises :class:`DestinationMismatchError` where a scale of the job is there and is not what the job was made for,
+    because somebody changed it in the meantime, and :class:`~cvbatch.errors.ProvenanceError` where at the end the
+    provenance couldn't be written, because it is damaged.
     """
+    if job.check is not None:
+        check_destination(job)
+        return
     store = open_store(job.destination)
+    read_provenance(store)
     wanted = tuple(level.scale for level in job.levels)
     found = read_info(store)
     if found is None:

@@ -121,7 +121,7 @@ class ProcessWorkers:
         self._peaks_of_the_dead += worker.peak_memory_bytes
         self._processes[self._processes.index(worker)] = _Process.start(self._plan)
         error = TaskError(cause, True, suspect=len(worker.tasks) > 1 or starved, starved=starved)
-        lost = [Outcome(task, None, error, 0.0) for task in worker.tasks]
+        lost = [Outcome(task, error) for task in worker.tasks]
         return [Death(worker.child.process.pid, cause), *lost]
 
     @property

@@ -31,11 +31,12 @@ class Ranges:
         """Numbers in all ranges."""
         return sum(stop - start for start, stop in self.ranges)
 
-    def missing(self, count: int) -> list[tuple[int, int]]:
-        """The ranges of 0 to ``count`` that are not in the union."""
-        edges = [0, *(edge for pair in self.ranges for edge in pair), count]
+    def missing(self, count: int, first: int = 0) -> list[tuple[int, int]]:
+        """The ranges of ``first`` to ``count`` that are not in the union."""
+        edges = [first, *(edge for pair in self.ranges for edge in pair), count]
         gaps = zip(edges[::2], edges[1::2], strict=True)
-        return [(start, min(stop, count)) for start, stop in gaps if start < min(stop, count)]
+        cut = [(max(start, first), min(stop, count)) for start, stop in gaps]
+        return [(start, stop) for start, stop in cut if start < stop]
 
 
 def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cvbatch.counts import Counts
+from cvbatch.findings import Verdict
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class FailedTask:
 class Report:
     """What one run did: the tasks are those of the job, everything else is of this run.
 
-    ``peak_memory_bytes`` adds up the peaks of all processes of the run.
+    ``peak_memory_bytes`` adds up the peaks of all processes of the run, ``verdict`` is of a job that compares.
     """
 
     job: str
@@ -42,6 +43,7 @@ class Report:
     retries: int
     peak_memory_bytes: int
     failures: tuple[FailedTask, ...]
+    verdict: Verdict | None = None
 
     @property
     def complete(self) -> bool:
@@ -66,4 +68,5 @@ class Report:
             "retries": self.retries,
             "peak_memory_bytes": self.peak_memory_bytes,
             "failures": [asdict(failure) for failure in self.failures],
+            **({} if self.verdict is None else {"verdict": self.verdict.to_json()}),
         }

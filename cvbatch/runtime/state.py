@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
 
-from cvbatch.counts import Counts
+from cvbatch.counts import Counts, TaskResult
 from cvbatch.errors import StateError
-from cvbatch.metadata import Batch, Failure, Job, PlanSpec, Receipt, Task
+from cvbatch.findings import Verdict
+from cvbatch.metadata import Batch, Course, Failure, Job, PlanSpec, Receipt, Task
 from cvbatch.metadata.job import job_document, read_job_document
 from cvbatch.metadata.receipt import receipt_key
 from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
-from cvbatch.storage import Blob, Location, Store, open_store, parse_location
+from cvbatch.storage import Blob, Location, Store, open_store
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,53 @@ class State:
         """The tasks of each pass that have a receipt. One listing; no receipt is read."""
         return self._ranges("receipts/")
 
+    def receipts(self) -> Iterator[Receipt]:
+        """All receipts, in the order of their tasks. Reads each.
+
+        Raises :class:`StateError` for one that can't be understood.
+        """
+        for key in sorted(self.store.list("receipts/")):
+            document = self._read(key)
+            if document is None:
+                continue
+            try:
+                yield Receipt.from_json(document)
+            except (KeyError, TypeError, ValueError) as error:
+                raise StateError(f"{self.store.url}/{key} cannot be understood: {error!r}") from error
+
     def counts(self) -> Counts:
         """What all receipts say was done. Reads them all."""
-        documents = (self._read(key) for key in self.store.list("receipts/"))
-        counts = (Counts.from_json(document["counts"]) for document in documents if document is not None)
-        return reduce(add, counts, Counts())
+        return reduce(add, (receipt.counts for receipt in self.receipts()), Counts())
+
+    def verdict(self) -> Verdict:
+        """What all receipts say was found. Reads them all."""
+        found = (receipt.result.verdict for receipt in self.receipts())
+        return reduce(add, (verdict for verdict in found if verdict is not None), Verdict())
+
+    def take_for_granted(self, batch: Batch) -> None:
+        """Say that tasks are done of which it is known in another way."""
+        self.add_receipt(Receipt(batch, TaskResult(Counts()), now_text(), worker_name()))
+
+    def forget(self, tasks: Collection[Task]) -> None:
+        """Take back that tasks are done; those that share a receipt with them stay done."""
+        for receipt in list(self.receipts()):
+            batch = receipt.batch
+            gone = {task.index for task in tasks if task.pass_number == batch.pass_number} & set(
+                range(batch.start, batch.stop)
+            )
+            if not gone:
+                continue
+            result = receipt.result
+            for start, stop in Ranges.of((i, i + 1) for i in gone).missing(batch.stop, batch.start):
+                self.add_receipt(
+                    replace(receipt, batch=replace(batch, start=start, stop=stop), result=result, course=Course())
+                )
+                result = TaskResult(Counts())  # Counted once.
+            self.store.delete(f"receipts/{receipt.key}")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.store.delete_all(list(self.store.list()))
 
     def _ranges(self, folder: str) -> dict[int, Ranges]:
         return self._ranges_in(self.store.list(folder), folder)
@@ -178,12 +221,7 @@ def _encode(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
-def state_location(job: Job, state: str | None) -> Location:
-    """Where the state of a job is: ``state``, or a folder of its own under the destination."""
-    return job.destination.below(".cvbatch", job.id) if state is None else parse_location(state)
-
-
-def open_state(job: Job, state: str | None) -> State:
-    """The state of a job at ``state`` (None: under the destination). Nothing is read or written."""
-    location = state_location(job, state)
+def open_state(job: Job, place: Location | None) -> State:
+    """The state of a job at a place, None for a folder of its own under the destination. Nothing is read or written."""
+    location = place or job.destination.below(".cvbatch", job.id)
     return State(location, open_store(location), job.id)

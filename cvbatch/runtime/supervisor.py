@@ -188,12 +188,13 @@ class Supervisor:
         if flight is None:
             return  # Its batch was lost in the meantime.
         flight.out.remove(task)
-        if happened.counts is not None:
-            flight.done[task.index] = happened.counts
-            box = self._plan.box(task)
-            self._around.tell(TaskDone(task.name, str(box), box.volume(), happened.counts, happened.seconds))
-        elif happened.error is not None:
-            flight.failed[task] = happened.error
+        outcome = happened.outcome
+        if isinstance(outcome, TaskError):
+            flight.failed[task] = outcome
+            return
+        flight.done[task.index] = outcome
+        box = self._plan.box(task)
+        self._around.tell(TaskDone(task.name, str(box), box.volume(), outcome.result.counts, outcome.seconds))
 
     def _land(self, queue: Queue, everything: bool = False) -> None:
         """Deal with the batches whose tasks are all done or failed."""
@@ -202,8 +203,8 @@ class Supervisor:
             for task, error in flight.failed.items():
                 self._try_again_or_bury(task, error, queue)
             self.progress.done += len(flight.done)
-            for counts in flight.done.values():
-                self.progress.counts += counts
+            for done in flight.done.values():
+                self.progress.counts += done.result.counts
             queue.insert(flight.rest())
             self._writing.append(self._writer.submit(self._write, flight))
         self._finish_writing(only_ended=True)
@@ -212,7 +213,7 @@ class Supervisor:
         """Receipts, once what they speak of is safe; the lease last of all."""
         if flight.done:
             self._around.destination.flush()
-        for receipt in flight.receipts():
+        for receipt in flight.receipts(self._errors):
             self._around.state.add_receipt(receipt)
         flight.lease.ack()
         self._around.tell(BatchDone(_name(flight.lease.batch)))

@@ -60,7 +60,7 @@ class TaskRunner:
         start = time.perf_counter()
         message: dict[str, Any] = {"task": [task.pass_number, task.index]}
         try:
-            message["counts"] = run_task(self._pass(task), task.index, self.pools, self.arena).to_json()
+            message["result"] = run_task(self._pass(task), task.index, self.pools, self.arena).to_json()
         except Exception as error:  # noqa: BLE001 - a failing task never ends a worker
             message["error"] = error_document(error)
         message["seconds"] = time.perf_counter() - start

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cvbatch.counts import Counts
+from cvbatch.counts import TaskResult
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
 from cvbatch.pipeline import Pools
@@ -30,13 +30,20 @@ class TaskError:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What a task has done, how long it took, and how large its process had become."""
+
+    result: TaskResult
+    seconds: float
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one attempt: ``counts`` or ``error``."""
+    """What became of one attempt."""
 
     task: Task
-    counts: Counts | None
-    error: TaskError | None
-    seconds: float
+    outcome: Done | TaskError
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,11 @@ class Workers(Protocol):
 
 def outcome_from(message: dict[str, Any], job_id: str) -> Outcome:
     """What a worker says of a task."""
-    counts, error = message.get("counts"), message.get("error")
-    return Outcome(
-        Task(job_id, *message["task"]),
-        Counts.from_json(counts) if counts is not None else None,
-        TaskError(**error) if error is not None else None,
-        message["seconds"],
-    )
+    task = Task(job_id, *message["task"])
+    if "error" in message:
+        return Outcome(task, TaskError(**message["error"]))
+    result = TaskResult.from_json(message["result"])
+    return Outcome(task, Done(result, message["seconds"], message["peak_memory_bytes"]))
 
 
 class InlineWorkers:

@@ -3,15 +3,18 @@
 from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, copier, layout_of, open_chunks
 from cvbatch.formats.precomputed.document import write_document
 from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, read_info_document, write_info
+from cvbatch.formats.precomputed.listing import Listing, list_objects
 from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
 
 __all__ = [
     "Cell",
     "ChunkStore",
+    "Listing",
     "add_processing",
     "copier",
     "info_to_json",
     "layout_of",
+    "list_objects",
     "open_chunks",
     "parse_info",
     "read_info",
