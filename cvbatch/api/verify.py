@@ -53,11 +53,11 @@ def verify(
     comparing = checks.comparing(plan, Check(how.tolerance))
     found = verifier.compare(how.of(comparing))
     for _ in plan.passes if how.repair else ():
-        bad = found.bad_tasks
-        if not bad:
+        if found.right:
             break
+        bad = found.bad_tasks
         # A later pass is made from what an earlier one made, and may be right once that is.
-        first = min(task.pass_number for task in bad)
+        first = min((task.pass_number for task in bad), default=0)
         verifier.make_again(found, plan, [task for task in bad if task.pass_number == first])
         found = found.mended_to(verifier.compare(checks.part_of(comparing, bad)))
     return found

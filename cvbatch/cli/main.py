@@ -16,6 +16,8 @@ from cvbatch.cli.run import resume, run
 from cvbatch.cli.sample import sample
 from cvbatch.cli.shm import shm
 from cvbatch.cli.status import status
+from cvbatch.cli.verify import verify
+from cvbatch.cli.view import view
 from cvbatch.cli.work import work
 from cvbatch.errors import CvbatchError, InputError, InterruptedRun
 from cvbatch.version import __version__
@@ -39,7 +41,7 @@ def cvbatch() -> None:
     """
 
 
-for command in (run, plan, resume, status, enqueue, work, failures, queue, info, doctor, sample, shm):
+for command in (run, plan, resume, status, verify, enqueue, work, failures, queue, info, doctor, sample, shm, view):
     cvbatch.add_command(command)
 
 

@@ -13,8 +13,8 @@ from cvbatch.codecs import BYTE_ENCODINGS, default_compression
 from cvbatch.config.levels import LevelRules, make_levels
 from cvbatch.config.load import LoadedConfig
 from cvbatch.config.model import Config, DestinationConfig, QueueConfig, WorkersConfig
-from cvbatch.errors import ConfigError, InfoUnavailableError, InputError, OutOfBoundsError, Problem, StorageError
-from cvbatch.formats.precomputed import open_chunks, read_info
+from cvbatch.errors import ConfigError, InputError, OutOfBoundsError, Problem, StorageError
+from cvbatch.formats.precomputed import open_chunks, read_info, require_info
 from cvbatch.geometry import Bbox, Vec, box_between_resolutions
 from cvbatch.metadata import ByteEncoding, Downsampling, Job, ScaleInfo, Source, VolumeInfo
 from cvbatch.metadata.volume import format_resolution
@@ -62,7 +62,8 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     config, problems = loaded.config, _Problems(loaded)
     source = destination = None
     with problems.at("source"):
-        source = _open_volume(config.source.location)
+        location = config.source.location
+        source = _Volume(location, require_info(open_store(location)))
     with problems.at("destination"):
         destination = _open_destination(config)
     state = None
@@ -85,15 +86,6 @@ class _Volume:
 
     location: Location
     info: VolumeInfo | None
-
-
-def _open_volume(location: Location) -> _Volume:
-    store = open_store(location)
-    info = read_info(store)
-    if info is None:
-        store.reach()  # Perhaps nothing of the place is there.
-        raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
-    return _Volume(location, info)
 
 
 def _open_destination(config: Config) -> _Volume:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cvbatch.codecs import default_compression
-from cvbatch.errors import InfoUnavailableError, InputError
-from cvbatch.formats.precomputed import read_info
+from cvbatch.errors import InputError
+from cvbatch.formats.precomputed import require_info
 from cvbatch.geometry import Vec, coarser_bounds
 from cvbatch.metadata import ByteEncoding, Check, Downsampling, Job, Level, ScaleInfo, Source, VolumeInfo
 from cvbatch.metadata.volume import format_resolution
@@ -29,7 +29,7 @@ def compare_volumes(source: Location, destination: Location, tolerance: float) -
 
     What is absent reads as 0 on both sides. Raises :class:`InputError` where the volumes have nothing in common.
     """
-    theirs, ours = _info(source), _info(destination)
+    theirs, ours = require_info(open_store(source)), require_info(open_store(destination))
     if theirs.voxel != ours.voxel:
         raise InputError(f"{source.url} holds {theirs.voxel}, {destination.url} holds {ours.voxel}")
     check = Check(tolerance, ours=False)
@@ -55,15 +55,6 @@ def compare_volumes(source: Location, destination: Location, tolerance: float) -
     if not jobs:
         raise InputError(f"{destination.url} has no scale that {source.url} has: {'; '.join(left_out)}")
     return Comparison(tuple(jobs), tuple(left_out))
-
-
-def _info(location: Location) -> VolumeInfo:
-    store = open_store(location)
-    info = read_info(store)
-    if info is None:
-        store.reach()
-        raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
-    return info
 
 
 def _factor(fine: ScaleInfo, coarse: ScaleInfo) -> Vec | None:

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from cvbatch.errors import InputError
 from cvbatch.findings import Finding, Verdict
-from cvbatch.formats.precomputed import Listing, list_objects
+from cvbatch.formats.precomputed import Listing, list_objects, require_info
 from cvbatch.geometry import Bbox
 from cvbatch.metadata import Batch, Check, Job, Task
 from cvbatch.planner import Pass, PassLevel, Plan
-from cvbatch.runtime import Report, State, open_state, tasks_done
+from cvbatch.runtime import Report, State, missing_scales, open_state, prepare_destination, tasks_done
 from cvbatch.storage import Location, open_store
 
 CONFIDENCE = 0.95
@@ -84,7 +84,7 @@ class Verification:
         compared because an earlier pass made nothing that they could read."""
         named = [finding.task for finding in self.verdict.findings]
         failed = [] if self.report is None else [each.task for each in self.report.failures]
-        tasks = {_task(self.plan.job.id, name) for name in named}
+        tasks = {_task(self.plan.job.id, name) for name in named if name}
         by_number = {_task(self.plan.job.id, name) for name in failed}
         cells = {replace(t, index=self.plan.passes[t.pass_number].cell(t.index)) for t in by_number if t.pass_number}
         return tasks | cells
@@ -191,6 +191,8 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
     :class:`~cvbatch.errors.InputError` where nothing can be compared.
     """
     store = open_store(plan.job.destination)
+    require_info(store)
+    absent = {scale.key for scale in missing_scales(plan.job)}
     levels = [(each, level) for each in plan.passes for level in each.levels]
     listings = tuple(list_objects(store, level.level.scale, _made(each, level)) for each, level in levels)
     report = None
@@ -206,6 +208,7 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
         for listing, (each, level) in zip(listings, levels, strict=True)
         for finding in _by_name(plan, listing, each, level)
     ]
+    by_name += [_not_in_info(each, level) for each, level in levels if level.level.scale.key in absent]
     sampled = tuple(Sampled(len(each), len(each.grid)) for each in plan.passes)
     return Verification(plan, report, verdict.with_findings(by_name), listings, sampled)
 
@@ -213,6 +216,11 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
 def _made(each: Pass, level: PassLevel) -> Bbox:
     """What a pass makes of a level."""
     return each.level_box(level, each.grid.bounds)
+
+
+def _not_in_info(each: Pass, level: PassLevel) -> Finding:
+    detail = "the destination's info has no such scale"
+    return Finding(level.level.scale.key, _made(each, level).to_filename(), "missing", detail)
 
 
 def _by_name(plan: Plan, listing: Listing, each: Pass, level: PassLevel) -> list[Finding]:
@@ -254,4 +262,5 @@ def take_back(found: Verification, plan: Plan, state: State, tasks: Collection[T
         state.write_job(plan.job, plan.spec)
         for each in plan.passes:
             state.take_for_granted(Batch(plan.job.id, each.number, 0, len(each)))
+    prepare_destination(plan.job)
     state.forget([replace(task, job_id=plan.job.id) for task in tasks])

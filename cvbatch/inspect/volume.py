@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cvbatch.codecs import parameters_of
-from cvbatch.errors import InfoUnavailableError
-from cvbatch.formats.precomputed import layout_of, read_info
+from cvbatch.formats.precomputed import layout_of, require_info
 from cvbatch.formats.precomputed.sharding import ShardingSpec, shards_are_boxes
 from cvbatch.geometry import Bbox, ChunkGrid, ceil_div
 from cvbatch.metadata import ScaleInfo, VoxelType
@@ -15,11 +14,7 @@ from cvbatch.storage import Location, open_store
 
 def describe_volume(location: Location) -> dict[str, Any]:
     """All that ``info`` says of a volume, and what follows from it. Sizes in voxels, resolutions in nm."""
-    store = open_store(location)
-    info = read_info(store)
-    if info is None:
-        store.reach()
-        raise InfoUnavailableError(f"no volume at {location.url}: there is no file {location.url}/info")
+    info = require_info(open_store(location))
     return {
         "path": location.url,
         "type": info.voxel.layer_type,

@@ -3,6 +3,7 @@
 from cvbatch.runtime.coordinate import Coordinator
 from cvbatch.runtime.execute import RunOptions, execute
 from cvbatch.runtime.passes import planned, tasks_done
+from cvbatch.runtime.prepare import missing_scales, prepare_destination
 from cvbatch.runtime.report import Report, TaskTotals
 from cvbatch.runtime.state import State, open_state
 from cvbatch.runtime.stop import StopFlag
@@ -20,8 +21,10 @@ __all__ = [
     "WorkOptions",
     "WorkSummary",
     "execute",
+    "missing_scales",
     "open_state",
     "planned",
+    "prepare_destination",
     "tasks_done",
     "work",
 ]

@@ -11,14 +11,13 @@ from cvbatch.storage import open_store
 
 
 def prepare_destination(job: Job) -> None:
-    """Make the destination's ``info``, or append the scales that it lacks; for a job that only compares, see to them.
+    """Make the destination's ``info``, or append the scales that it lacks; nothing for a job that only compares.
 
     Raises :class:`DestinationMismatchError` where a scale of the job is there and is not what the job was made for,
     because somebody changed it in the meantime, and :class:`~cvbatch.errors.ProvenanceError` where at the end the
     provenance couldn't be written, because it is damaged.
     """
     if job.check is not None:
-        check_destination(job)
         return
     store = open_store(job.destination)
     read_provenance(store)
@@ -32,11 +31,19 @@ def prepare_destination(job: Job) -> None:
         write_info(store, replace(found, scales=(*found.scales, *missing)))
 
 
+def missing_scales(job: Job) -> list[ScaleInfo]:
+    """The scales of the job that the destination's ``info`` lacks.
+
+    Raises :class:`DestinationMismatchError` for those that changed.
+    """
+    found = read_info(open_store(job.destination))
+    return [level.scale for level in job.levels] if found is None else _missing(job, found)
+
+
 def check_destination(job: Job) -> None:
     """Raise :class:`DestinationMismatchError` where the destination is not, or no longer, prepared for the job."""
-    found = read_info(open_store(job.destination))
-    missing = [level.scale for level in job.levels] if found is None else _missing(job, found)
-    if missing:
+    missing = missing_scales(job)
+    if missing and job.check is None:
         raise DestinationMismatchError(
             f"{job.destination.url} has no scale {missing[0].key} any more, which job {job.id} writes"
         )

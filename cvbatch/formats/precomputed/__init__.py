@@ -2,7 +2,14 @@
 
 from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, copier, layout_of, open_chunks
 from cvbatch.formats.precomputed.document import write_document
-from cvbatch.formats.precomputed.info import info_to_json, parse_info, read_info, read_info_document, write_info
+from cvbatch.formats.precomputed.info import (
+    info_to_json,
+    parse_info,
+    read_info,
+    read_info_document,
+    require_info,
+    write_info,
+)
 from cvbatch.formats.precomputed.listing import Listing, list_objects
 from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
 
@@ -20,6 +27,7 @@ __all__ = [
     "read_info",
     "read_info_document",
     "read_provenance",
+    "require_info",
     "write_document",
     "write_info",
 ]

@@ -22,6 +22,15 @@ def read_info(store: Store) -> VolumeInfo | None:
     return None if document is None else parse_info(document, store.url)
 
 
+def require_info(store: Store) -> VolumeInfo:
+    """The ``info`` of the volume at a store. Raises :class:`InfoUnavailableError` where there is none."""
+    info = read_info(store)
+    if info is None:
+        store.reach()  # Perhaps nothing of the place is there.
+        raise InfoUnavailableError(f"no volume at {store.url}: there is no file {store.url}/info")
+    return info
+
+
 def read_info_document(store: Store) -> object | None:
     """The ``info`` as it is written, None where there is none. Raises :class:`InfoUnavailableError`."""
     try:
