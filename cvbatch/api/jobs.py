@@ -50,12 +50,12 @@ def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None =
     return execute_resolved(resolved, run_options(resolved, tell, stop))
 
 
-def enqueue(config: AnyConfig, overrides: Sequence[str] = ()) -> int:
+def enqueue(config: AnyConfig) -> int:
     """Put the tasks of a job into its queue, and don't wait; how many messages were sent.
 
     Raises errors of :class:`~cvbatch.errors.InputError` before anything is changed, and for a job without a queue.
     """
-    resolved, _ = resolved_with_state(loaded(config, overrides))
+    resolved, _ = resolved_with_state(config)
     coordinator = coordinator_of(resolved, run_options(resolved, ignore, None))
     if coordinator is None:
         raise InputError(

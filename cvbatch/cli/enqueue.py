@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cvbatch.cli.output import Output, config_arguments, output_options
+from cvbatch.cli.output import Output, config_arguments, confirm_deletion, output_options, yes_option
 
 if TYPE_CHECKING:
     from cvbatch.metadata import Failure
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_arguments
+@yes_option
 @output_options
-def enqueue(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+def enqueue(config: str, overrides: tuple[str, ...], yes: bool, **said: bool) -> None:
     """Put the tasks of CONFIG into its queue, and don't wait.
 
     What was sent before is not sent again. A job of several passes goes on to the next, and to its end, only while
@@ -26,9 +27,12 @@ def enqueue(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool,
       cvbatch enqueue configs/cluster.yaml
     """
     from cvbatch.api import enqueue as enqueue_job
+    from cvbatch.api import load_config, plan
 
-    sent = enqueue_job(config, overrides)
-    Output(as_json, quiet, verbose).result({"messages": sent}, lambda: click.echo(f"{sent} messages sent"))
+    loaded = load_config(config, overrides)
+    confirm_deletion(loaded, yes, plan)
+    sent = enqueue_job(loaded)
+    Output(**said).result({"messages": sent}, lambda: click.echo(f"{sent} messages sent"))
 
 
 @click.command()

@@ -7,9 +7,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from cvbatch.config import LoadedConfig
+    from cvbatch.planner import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +60,27 @@ def override_option(function: F) -> F:
 def config_arguments(function: F) -> F:
     """``CONFIG`` and ``--set``."""
     return click.argument("config", type=click.Path(dir_okay=False))(override_option(function))
+
+
+def confirm_deletion(loaded: LoadedConfig, yes: bool, plan: Callable[[LoadedConfig], Plan]) -> None:
+    """Let nobody delete who didn't say ``--yes``, and say what that would delete."""
+    if loaded.config.job != "delete" or yes:
+        return
+    from cvbatch.errors import InputError
+    from cvbatch.inspect import describe_plan
+
+    found = describe_plan(plan(loaded))
+    levels = [level for each in found["passes"] for level in each["levels"]]
+    counts = ", ".join(f"{level['chunks']} chunks of {level['key']}" for level in levels)
+    raise InputError(
+        f"this deletes up to {counts} in {found['destination']['path']}, for good. Look with `cvbatch plan`, and say "
+        "--yes to delete them"
+    )
+
+
+def yes_option(function: F) -> F:
+    """``--yes``."""
+    return click.option("--yes", is_flag=True, help="Do delete what a delete job deletes.")(function)
 
 
 def print_error(error: BaseException) -> None:

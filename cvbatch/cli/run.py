@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from cvbatch.cli.enqueue import enqueue
-from cvbatch.cli.output import Output, config_arguments, human_bytes, human_seconds, output_options
+from cvbatch.cli.output import (
+    Output,
+    config_arguments,
+    confirm_deletion,
+    human_bytes,
+    human_seconds,
+    output_options,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from cvbatch.runtime import Report, StopFlag
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @config_arguments
 @click.option("--detach", is_flag=True, help="Only send the tasks to the shared queue: `cvbatch enqueue`.")
+@yes_option
 @output_options
 @click.pass_context
 def run(context: click.Context, /, config: str, overrides: tuple[str, ...], detach: bool, **said: bool) -> None:
@@ -38,13 +47,14 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
     if detach:
         context.invoke(enqueue, config=config, overrides=overrides, **said)
     else:
-        _run(run_job, config, overrides, Output(**said))
+        _run(run_job, config, overrides, said)
 
 
 @click.command()
 @config_arguments
+@yes_option
 @output_options
-def resume(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
+def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
     """Go on with the job of CONFIG, which must have been started before.
 
     \b
@@ -53,16 +63,19 @@ def resume(config: str, overrides: tuple[str, ...], as_json: bool, quiet: bool, 
     """
     from cvbatch.api import resume as resume_job
 
-    _run(resume_job, config, overrides, Output(as_json, quiet, verbose))
+    _run(resume_job, config, overrides, said)
 
 
-def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], output: Output) -> None:
+def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], said: dict[str, bool]) -> None:
     from cvbatch.api import load_config
+    from cvbatch.api import plan as make_plan
     from cvbatch.cli.progress import progress
     from cvbatch.runtime import StopFlag
 
     stop = StopFlag()
     loaded = load_config(config, overrides)
+    confirm_deletion(loaded, said.pop("yes"), make_plan)
+    output = Output(**said)
     with signals(stop), progress(output) as tell:
         report = job(loaded, tell, stop)
     output.result(report.to_json(), lambda: print_summary(report))

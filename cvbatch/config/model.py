@@ -172,8 +172,9 @@ class WorkersConfig(_Model):
 class Config(_Model):
     """A whole configuration. ``origin`` says where each key was written."""
 
-    job: Literal["transfer", "downsample"]
+    job: Literal["transfer", "downsample", "delete"]
     source: SourceConfig
+    mips: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = None
     destination: DestinationConfig | None = None
     region: Annotated[RegionConfig | None, BeforeValidator(lambda v: None if v == "all" else v)] = None
     translate: Triple = (0, 0, 0)

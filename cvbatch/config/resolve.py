@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cvbatch.codecs import BYTE_ENCODINGS, default_compression
+from cvbatch.config.deletion import deleted_levels
 from cvbatch.config.levels import LevelRules, make_levels
 from cvbatch.config.load import LoadedConfig
 from cvbatch.config.model import Config, DestinationConfig, QueueConfig, WorkersConfig
@@ -89,9 +90,9 @@ class _Volume:
 
 
 def _open_destination(config: Config) -> _Volume:
-    if config.job == "downsample":
+    if config.job != "transfer":
         if config.destination is not None:
-            raise InputError("a downsample job adds mips to its source; remove destination, or make it a transfer")
+            raise InputError(f"a {config.job} job works on its source; remove destination, or make it a transfer")
         return _Volume(config.source.location, read_info(open_store(config.source.location)))
     if config.destination is None:
         raise InputError("is missing: where should the volume go?")
@@ -113,8 +114,9 @@ def _job(config: Config, source: _Volume, destination: _Volume, problems: _Probl
     assert source.info is not None
     info, target = source.info, config.destination or DestinationConfig(path=config.source.path)
     voxel = info.voxel
-    with problems.at("source", "mip"):
-        scale = info.scale(config.source.mip)
+    _check_kind(config, problems)
+    with problems.at(*(("mips",) if config.mips else ("source", "mip"))):
+        scale = info.scale(min(config.mips) if config.mips else config.source.mip)
     problems.raise_any()
     with problems.at("source"):
         _check_source(source.location, scale)
@@ -123,20 +125,14 @@ def _job(config: Config, source: _Volume, destination: _Volume, problems: _Probl
         region = _region(config, info, scale)
     with problems.at("background"):
         _check_background(config.background, voxel.dtype)
-    with problems.at("downsample"):
-        if config.job == "downsample" and (config.downsample is None or config.downsample.mips == 0):
-            raise InputError("a downsample job needs downsample.mips, the number of levels to make")
     with problems.at("destination", "compress_level"):
         _check_level(target)
     translate = Vec(*config.translate)
-    with problems.at("translate"):
-        if config.job == "downsample" and translate != Vec.zeros():
-            raise InputError("a downsample job works in place: only a transfer can translate")
     rules = LevelRules(config, info.voxel, scale, region + translate, destination.info, problems.loaded.origin)
     levels = None
     if not problems.found:
-        with problems.at("destination"):
-            levels = make_levels(rules)
+        with problems.at("mips" if config.mips else "destination"):
+            levels = deleted_levels(info, config.mips) if config.mips else make_levels(rules)
     problems.raise_any()
     assert levels is not None
     method = config.downsample.method if config.downsample is not None else "auto"
@@ -166,6 +162,23 @@ def _job(config: Config, source: _Volume, destination: _Volume, problems: _Probl
     return job
 
 
+def _check_kind(config: Config, problems: _Problems) -> None:
+    """What belongs to one kind of job only."""
+    with problems.at("downsample"):
+        if config.job == "downsample" and (config.downsample is None or config.downsample.mips == 0):
+            raise InputError("a downsample job needs downsample.mips, the number of levels to make")
+        if config.job == "delete" and config.downsample is not None:
+            raise InputError("a delete job makes nothing; remove downsample")
+    with problems.at("translate"):
+        if config.job != "transfer" and any(config.translate):
+            raise InputError(f"a {config.job} job works in place: only a transfer can translate")
+    with problems.at("mips"):
+        if config.job == "delete" and not config.mips:
+            raise InputError("is missing: which levels should be deleted? For example [0, 1]")
+        if config.job != "delete" and config.mips is not None:
+            raise InputError(f"says what a delete job deletes; a {config.job} job has downsample.mips")
+
+
 def _check_source(location: Location, scale: ScaleInfo) -> None:
     from cvbatch.codecs import array_codec
 
@@ -177,7 +190,8 @@ def _region(config: Config, info: VolumeInfo, scale: ScaleInfo) -> Bbox:
     """The region in voxels of the source's scale."""
     if config.region is None:
         return scale.bounds
-    mip = config.source.mip if config.region.mip is None else config.region.mip
+    first = min(config.mips) if config.mips else config.source.mip
+    mip = first if config.region.mip is None else config.region.mip
     given = info.scale(mip)
     box = Bbox(config.region.min, config.region.max)
     if not given.bounds.contains_bbox(box):

@@ -262,5 +262,5 @@ def take_back(found: Verification, plan: Plan, state: State, tasks: Collection[T
         state.write_job(plan.job, plan.spec)
         for each in plan.passes:
             state.take_for_granted(Batch(plan.job.id, each.number, 0, len(each)))
-    prepare_destination(plan.job)
+    prepare_destination(plan)
     state.forget([replace(task, job_id=plan.job.id) for task in tasks])

@@ -3,6 +3,7 @@
 from cvbatch.pipeline.pools import Pools
 from cvbatch.pipeline.reader import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, missing_chunk, unpacked
 from cvbatch.pipeline.recorder import Recorder, notes_in
+from cvbatch.pipeline.removal import Removal, open_removal
 from cvbatch.pipeline.run import run_task
 from cvbatch.pipeline.work import PassWork, open_pass
 from cvbatch.pipeline.writer import ChunkWriter
@@ -15,9 +16,11 @@ __all__ = [
     "PassWork",
     "Pools",
     "Recorder",
+    "Removal",
     "missing_chunk",
     "notes_in",
     "open_pass",
+    "open_removal",
     "run_task",
     "unpacked",
 ]

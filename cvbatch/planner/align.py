@@ -49,7 +49,7 @@ def aligned_region(job: Job, align: str) -> Bbox:
     ]
     remedy = (
         f"Aligned are: {', '.join(choices)}"
-        + ("" if job.kind == "downsample" else "; or set destination.align to expand or shrink")
+        + ("" if job.kind != "transfer" else "; or set destination.align to expand or shrink")
         if choices
         else "No aligned box is near: give the destination smaller chunks, or fewer mips"
     )

@@ -18,6 +18,8 @@ ENOUGH_BYTES = 32 << 20
 ENOUGH_TASKS_A_PROCESS = 16
 # Fewer than this leave processes idle: then the coarser levels wait for a pass of their own.
 LEAST_TASKS_A_PROCESS = 2
+# Chunks that a task deletes, if it may have so many.
+CHUNKS_DELETED_TOGETHER = 8000
 # Voxel bytes behind one receipt, and receipts that even a small job has.
 MESSAGE_BYTES = 512 << 20
 ENOUGH_MESSAGES = 16
@@ -41,8 +43,9 @@ def cut(job: Job, crew: Crew) -> PlanSpec:
     """
     passes: list[PassSpec] = []
     region, first = job.region, 0
+    next_pass = _next_deletion if job.kind == "delete" else _next_pass
     while first < len(job.levels):
-        spec = _next_pass(job, region, first, crew)
+        spec = next_pass(job, region, first, crew)
         made = make_pass(job, len(passes), spec, region)
         region = made.level_box(made.levels[-1], region)
         passes.append(spec)
@@ -64,6 +67,18 @@ def _next_pass(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
         f"workers.memory is {crew.memory:,} bytes; the largest of the smallest tasks possible needs "
         f"{least_memory(job, crew):,}. Give at least that, fewer workers.threads than {crew.threads}, or smaller chunks"
     )
+
+
+def _next_deletion(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
+    """One level a pass, in tasks of many chunks: nothing of them is in memory."""
+    levels = pass_levels(job, first, first + 1)
+    chunk = chunk_unit(levels)
+
+    def worthwhile(task: Vec) -> bool:
+        enough = len(ChunkGrid(region, task)) >= ENOUGH_TASKS_A_PROCESS * crew.processes
+        return enough and (task // chunk).product() <= CHUNKS_DELETED_TOGETHER
+
+    return PassSpec(first, first + 1, _grown(write_unit(levels), region.size(), worthwhile), chunk)
 
 
 def least_memory(job: Job, crew: Crew) -> int:

@@ -47,6 +47,8 @@ def shard_bytes(job: Job, levels: tuple[PassLevel, ...], task: Vec) -> int:
 
     How well they compress is not known before; this is what images and labels usually come to.
     """
+    if job.kind == "delete":
+        return 0
     share = ENCODED_SHARE[job.voxel.layer_type]
     sharded = [level for level in levels if level.level.scale.sharding is not None]
     voxels = sum(slab_shape(task, level.factor).product() for level in sharded)

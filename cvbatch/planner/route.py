@@ -14,12 +14,13 @@ class Route(Enum):
     """What happens to a chunk of the first level of a pass.
 
     BUILD: chunks are decoded into one array and cut anew. RECODE: the grids agree, each chunk is decoded
-    and encoded for itself. COPY: nothing changes, and the bytes go through.
+    and encoded for itself. COPY: nothing changes, and the bytes go through. DELETE: it is removed.
     """
 
     BUILD = "build"
     RECODE = "recode"
     COPY = "copy"
+    DELETE = "delete"
 
 
 def same_array_encoding(a: ScaleInfo, b: ScaleInfo) -> bool:
@@ -41,6 +42,8 @@ def same_grid(job: Job, first: Pass) -> bool:
 
 def route(job: Job, each: Pass) -> Route:
     """The cheapest way that gives the right bytes."""
+    if job.kind == "delete":
+        return Route.DELETE
     if each.number > 0 or not same_grid(job, each):
         return Route.BUILD
     source, target = base_scale(job, 0), each.levels[0].level.scale
@@ -52,4 +55,4 @@ def route(job: Job, each: Pass) -> Route:
 
 def keeps_voxels(way: Route, each: Pass) -> bool:
     """Whether the voxels of a task are put together in memory, or each chunk goes its own way."""
-    return way is Route.BUILD or len(each.levels) > 1
+    return way is Route.BUILD or (way is not Route.DELETE and len(each.levels) > 1)

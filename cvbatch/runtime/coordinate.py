@@ -16,7 +16,7 @@ from cvbatch.metadata import Batch, Job, Task
 from cvbatch.planner import Pass, Plan
 from cvbatch.queues import Message, SharedQueue
 from cvbatch.runtime.crew import is_inline
-from cvbatch.runtime.execute import RunOptions, check_still_there, voxels_left
+from cvbatch.runtime.execute import RunOptions, done_before, voxels_left
 from cvbatch.runtime.lock import LEASE_SECONDS, Lock, acquire, lock_of
 from cvbatch.runtime.passes import batches_left, boxes_made_by, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
@@ -83,8 +83,7 @@ class Coordinator:
             raise UnsupportedProtocolError("mem:// is in one process; workers of a queue can't reach it")
         state = open_state(self.job, self.options.state)
         plan = planned(self.job, state, self.options.crew)
-        if tasks_done(plan, state.done()):
-            check_still_there(plan, state)
+        done_before(plan, state)
         return state, plan
 
     def _prepare(self, plan: Plan, state: State) -> tuple[Plan, Lock]:
@@ -94,7 +93,7 @@ class Coordinator:
         """
         self.queue.counts()  # To be told now rather than later that there is no such queue.
         lock = acquire(plan, self._owner)
-        prepare_destination(plan.job)
+        prepare_destination(plan)
         state.write_job(plan.job, plan.spec)
         # Where another start was faster, the job is cut as that one has cut it.
         return planned(self.job, state, self.options.crew), lock

@@ -49,9 +49,7 @@ def execute(job: Job, options: RunOptions) -> Report:
     begin = time.monotonic()
     state = open_state(job, options.state)
     plan = planned(job, state, options.crew)
-    before = tasks_done(plan, state.done())
-    if before:
-        check_still_there(plan, state)
+    before = done_before(plan, state)
     if before < len(plan):
         plan, before, result = _work(plan, state, options)
     else:
@@ -80,7 +78,21 @@ class _Result:
     peak_memory_bytes: int = 0
 
 
-def check_still_there(plan: Plan, state: State) -> None:
+def done_before(plan: Plan, state: State) -> int:
+    """How many tasks are done. A deletion that was done begins again: what it deleted may have been made since.
+
+    Raises :class:`StateError` where what is done is gone.
+    """
+    done = tasks_done(plan, state.done())
+    if done:
+        _check_still_there(plan, state)
+    if done == len(plan) and plan.job.kind == "delete":
+        state.clear()
+        return 0
+    return done
+
+
+def _check_still_there(plan: Plan, state: State) -> None:
     """Raise :class:`StateError` where the state speaks of tasks whose results or whose plan are gone."""
     if read_info(open_store(plan.job.destination)) is None:
         raise StateError(
@@ -143,7 +155,7 @@ def check_room(plan: Plan, processes: int) -> None:
 
 def prepare(plan: Plan, state: State) -> None:
     """Write what is written once, and forget the failures of earlier runs: their tasks are tried again."""
-    prepare_destination(plan.job)
+    prepare_destination(plan)
     state.write_job(plan.job, plan.spec)
     state.clear_failures()
 

@@ -7,20 +7,27 @@ from dataclasses import replace
 from cvbatch.errors import DestinationMismatchError
 from cvbatch.formats.precomputed import read_info, read_provenance, write_info
 from cvbatch.metadata import Job, ScaleInfo, VolumeInfo
+from cvbatch.planner import Plan
+from cvbatch.runtime.forget import forget_makers
 from cvbatch.storage import open_store
 
 
-def prepare_destination(job: Job) -> None:
+def prepare_destination(plan: Plan) -> None:
     """Make the destination's ``info``, or append the scales that it lacks; nothing for a job that only compares.
+
+    Before something is deleted, the jobs that made it are no longer done.
 
     Raises :class:`DestinationMismatchError` where a scale of the job is there and is not what the job was made for,
     because somebody changed it in the meantime, and :class:`~cvbatch.errors.ProvenanceError` where at the end the
     provenance couldn't be written, because it is damaged.
     """
+    job = plan.job
     if job.check is not None:
         return
     store = open_store(job.destination)
     read_provenance(store)
+    if job.kind == "delete" and not job.delete_background:
+        forget_makers(plan)
     wanted = tuple(level.scale for level in job.levels)
     found = read_info(store)
     if found is None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import psutil
 
+from cvbatch.counts import TaskResult
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
-from cvbatch.pipeline import PassWork, Pools, Recorder, open_pass, run_task
+from cvbatch.pipeline import PassWork, Pools, Recorder, Removal, open_pass, open_removal, run_task
 from cvbatch.planner import Plan
 
 
@@ -52,7 +53,7 @@ class TaskRunner:
     pools: Pools
     arena: Arena
     recorder: Recorder = field(default_factory=Recorder)
-    _work: PassWork | None = field(default=None, repr=False)
+    _work: PassWork | Removal | None = field(default=None, repr=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def run(self, task: Task) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class TaskRunner:
         start = time.perf_counter()
         message: dict[str, Any] = {"task": [task.pass_number, task.index]}
         try:
-            message["result"] = run_task(self._pass(task), task.index, self.pools, self.arena).to_json()
+            message["result"] = self._run(self._pass(task), task.index).to_json()
         except Exception as error:  # noqa: BLE001 - a failing task never ends a worker
             message["error"] = error_document(error)
         message["seconds"] = time.perf_counter() - start
@@ -68,8 +69,14 @@ class TaskRunner:
         message["memory_bytes"] = memory_bytes()
         return message
 
-    def _pass(self, task: Task) -> PassWork:
+    def _run(self, work: PassWork | Removal, index: int) -> TaskResult:
+        if isinstance(work, Removal):
+            return work.run(index, self.pools)
+        return run_task(work, index, self.pools, self.arena)
+
+    def _pass(self, task: Task) -> PassWork | Removal:
         with self._opening:
             if self._work is None or self._work.each.number != task.pass_number:
-                self._work = open_pass(self.plan, task.pass_number, self.recorder)
+                opens = open_removal if self.plan.job.kind == "delete" else open_pass
+                self._work = opens(self.plan, task.pass_number, self.recorder)
             return self._work

@@ -135,6 +135,27 @@ def test_from_enqueue_to_the_report(volume, queue, tmp_path):
     assert again["tasks"]["done_before"] == again["tasks"]["total"]
 
 
+def test_comparing_and_mending_by_the_workers_of_a_queue(volume, queue, tmp_path):
+    # given a job that is done, of which a chunk was lost and another one's place taken
+    config = config_of(tmp_path, queue)
+    expected = expected_of(tmp_path, queue)
+    with running(*worker(queue)):
+        command("run", config)
+        folder = tmp_path / "out" / "8_8_40"
+        first, second, *_ = sorted(folder.iterdir())
+        first.unlink()
+        second.write_bytes(next((tmp_path / "out" / "4_4_40").iterdir()).read_bytes())
+        # when workers compare, and run the bad tasks again
+        found = command("verify", config, status=1)
+        mended = command("verify", config, "--repair")
+    # then both are named, and all is as it was
+    names = {(each["chunk"], each["problem"]) for each in found["comparisons"][0]["findings"]}
+    assert names == {(first.name.removesuffix(".gz"), "missing"), (second.name.removesuffix(".gz"), "differs")}
+    assert mended["right"]
+    assert len(mended["comparisons"][0]["repaired"]) == 2
+    assert objects(tmp_path / "out") == expected
+
+
 def test_workers_that_are_killed_and_replaced(volume, queue, tmp_path):
     # given a coordinator, and workers that are killed one after the other
     config, rng = config_of(tmp_path, queue), random.Random(3)
