@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cvbatch.api.start import (
     AnyConfig,
@@ -14,6 +15,10 @@ from cvbatch.api.start import (
 )
 from cvbatch.errors import InputError, StateError
 from cvbatch.events import Subscriber, ignore
+from cvbatch.inspect import describe_plan
+from cvbatch.inspect.advice import warnings_of
+from cvbatch.inspect.estimate import estimate
+from cvbatch.inspect.machine import Machine
 from cvbatch.metadata import Failure
 from cvbatch.planner import Plan
 from cvbatch.runtime import Report, StopFlag, planned
@@ -26,6 +31,27 @@ def plan(config: AnyConfig) -> Plan:
     """
     resolved, state = resolved_with_state(config)
     return planned(resolved.job, state, resolved.crew)
+
+
+def describe(config: AnyConfig, calibrate: bool = False) -> dict[str, Any]:
+    """All that ``cvbatch plan --json`` says of a job; ``calibrate`` works for some seconds, to tell how long it takes.
+
+    Reads metadata and a few chunks, and writes nothing. Raises errors of :class:`~cvbatch.errors.InputError`.
+    """
+    resolved, state = resolved_with_state(config)
+    made = planned(resolved.job, state, resolved.crew)
+    processes, machine = resolved.crew.processes, Machine.here()
+    found = estimate(made, processes, calibrate)
+    return {
+        **describe_plan(made),
+        "estimate": None if found is None else found.to_json(),
+        "machine": {
+            **machine.to_json(),
+            "processes": min(processes, len(made)),
+            "workers_that_fit": machine.workers_that_fit(made),
+        },
+        "warnings": warnings_of(made, resolved.region, processes, machine, found),
+    }
 
 
 def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from cvbatch.metadata import ByteEncoding, Downsampling, Job, ScaleInfo, Source,
 from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, aligned_region
+from cvbatch.runtime.host import processors
 from cvbatch.storage import Location, open_store, parse_location
 from cvbatch.storage.options import REQUESTS_AT_ONCE
 
@@ -34,6 +34,8 @@ class Resolved:
     state: Location | None
     queue: QueueConfig
     must_be_new: bool
+    # In voxels of the source; the job's may have been brought onto the destination's grid.
+    region: Bbox
 
 
 @dataclass
@@ -74,11 +76,13 @@ def resolve(loaded: LoadedConfig) -> Resolved:
     if source is None or destination is None:
         problems.raise_any()
     assert source is not None
+    assert source.info is not None
     assert destination is not None
     job = _job(config, source, destination, problems)
     must_be_new = config.destination is not None and config.destination.mode == "create"
     is_remote = job.source.location.is_remote or job.destination.is_remote
-    return Resolved(job, crew_for(is_remote, config.workers), state, config.queue, must_be_new)
+    asked = _region(config, source.info, job.source.scale)
+    return Resolved(job, crew_for(is_remote, config.workers), state, config.queue, must_be_new, asked)
 
 
 @dataclass(frozen=True)
@@ -225,13 +229,6 @@ def crew_for(is_remote: bool, workers: WorkersConfig | None = None) -> Crew:
     share = psutil.virtual_memory().available // 2 // processes
     memory = wanted.memory or max(MEMORY_LEAST, min(MEMORY_MOST, share))
     return Crew(processes, int(memory), wanted.threads or (REQUESTS_AT_ONCE if is_remote else LOCAL_THREADS))
-
-
-def processors() -> int:
-    """Those that this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 # Between these a worker takes its share of half the free memory, if nothing is said.

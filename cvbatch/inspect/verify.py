@@ -15,7 +15,7 @@ from cvbatch.findings import Finding, Verdict
 from cvbatch.formats.precomputed import Listing, list_objects, require_info
 from cvbatch.geometry import Bbox
 from cvbatch.metadata import Batch, Check, Job, Task
-from cvbatch.planner import Pass, PassLevel, Plan
+from cvbatch.planner import Pass, PassLevel, Plan, made_of
 from cvbatch.runtime import Report, State, missing_scales, open_state, prepare_destination, tasks_done
 from cvbatch.storage import Location, open_store
 
@@ -194,7 +194,7 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
     require_info(store)
     absent = {scale.key for scale in missing_scales(plan.job)}
     levels = [(each, level) for each in plan.passes for level in each.levels]
-    listings = tuple(list_objects(store, level.level.scale, _made(each, level)) for each, level in levels)
+    listings = tuple(list_objects(store, level.level.scale, made_of(each, level)) for each, level in levels)
     report = None
     if len(plan):
         state = open_state(plan.job, place)
@@ -213,14 +213,9 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
     return Verification(plan, report, verdict.with_findings(by_name), listings, sampled)
 
 
-def _made(each: Pass, level: PassLevel) -> Bbox:
-    """What a pass makes of a level."""
-    return each.level_box(level, each.grid.bounds)
-
-
 def _not_in_info(each: Pass, level: PassLevel) -> Finding:
     detail = "the destination's info has no such scale"
-    return Finding(level.level.scale.key, _made(each, level).to_filename(), "missing", detail)
+    return Finding(level.level.scale.key, made_of(each, level).to_filename(), "missing", detail)
 
 
 def _by_name(plan: Plan, listing: Listing, each: Pass, level: PassLevel) -> list[Finding]:

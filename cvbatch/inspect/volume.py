@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cvbatch.codecs import parameters_of
-from cvbatch.formats.precomputed import layout_of, require_info
+from cvbatch.formats.precomputed import layout_of, objects_in, require_info
 from cvbatch.formats.precomputed.sharding import ShardingSpec, shards_are_boxes
-from cvbatch.geometry import Bbox, ChunkGrid, ceil_div
+from cvbatch.geometry import ChunkGrid, ceil_div
 from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.storage import Location, open_store
 
@@ -65,12 +65,3 @@ def describe_sharding(scale: ScaleInfo, voxel: VoxelType) -> dict[str, Any] | No
         "chunks": chunks if together else spread,
         "voxel_bytes": (chunks if together else spread) * scale.chunk_size.product() * voxel.nbytes,
     }
-
-
-def objects_in(scale: ScaleInfo, box: Bbox) -> int:
-    """How many objects hold the chunks of a box: as many as it has chunks, or shards."""
-    cells = ChunkGrid(scale.bounds, layout_of(scale).write_cell(scale))
-    if scale.sharding is None or shards_are_boxes(scale):
-        return cells.index_range(box).volume()
-    chunks = ChunkGrid(scale.bounds, scale.chunk_size).index_range(box).volume()
-    return min(chunks, 1 << ShardingSpec.from_json(scale.sharding).shard_bits)

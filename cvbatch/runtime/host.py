@@ -30,3 +30,10 @@ def surely_dead(process: dict[str, Any]) -> bool:
     if process.get("host") != socket.gethostname():
         return False
     return not process_lives(process["pid"], process["started"])
+
+
+def processors() -> int:
+    """Those that this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Neuroglancer's Precomputed format: ``info``, ``provenance`` and chunks."""
 
-from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, copier, layout_of, open_chunks
+from cvbatch.formats.precomputed.chunks import Cell, ChunkStore, copier, layout_of, objects_in, open_chunks
 from cvbatch.formats.precomputed.document import write_document
 from cvbatch.formats.precomputed.info import (
     info_to_json,
@@ -22,6 +22,7 @@ __all__ = [
     "info_to_json",
     "layout_of",
     "list_objects",
+    "objects_in",
     "open_chunks",
     "parse_info",
     "read_info",

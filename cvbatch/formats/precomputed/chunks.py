@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from cvbatch.formats.precomputed.plain import PlainChunks
-from cvbatch.formats.precomputed.sharding import ShardedChunks
+from cvbatch.formats.precomputed.sharding import ShardedChunks, ShardingSpec, shards_are_boxes
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.metadata.volume import ScaleInfo
 from cvbatch.storage import Blob, Store
@@ -87,6 +87,15 @@ class ChunkLayout(ChunkStore, Protocol):
 def layout_of(scale: ScaleInfo) -> type[ChunkLayout]:
     """How the chunks of a scale are laid out."""
     return PlainChunks if scale.sharding is None else ShardedChunks
+
+
+def objects_in(scale: ScaleInfo, box: Bbox) -> int:
+    """How many objects hold the chunks of a box: as many as it has chunks, or shards."""
+    cells = ChunkGrid(scale.bounds, layout_of(scale).write_cell(scale))
+    if scale.sharding is None or shards_are_boxes(scale):
+        return cells.index_range(box).volume()
+    chunks = ChunkGrid(scale.bounds, scale.chunk_size).index_range(box).volume()
+    return min(chunks, 1 << ShardingSpec.from_json(scale.sharding).shard_bits)
 
 
 def copier(source: ChunkStore, target: ChunkStore) -> Callable[[Vec, Vec], int | None] | None:
