@@ -20,7 +20,7 @@ from cvbatch.inspect.advice import warnings_of
 from cvbatch.inspect.estimate import estimate
 from cvbatch.inspect.machine import Machine
 from cvbatch.metadata import Failure
-from cvbatch.planner import Plan
+from cvbatch.planner import Plan, worker_bytes
 from cvbatch.runtime import Report, StopFlag, planned
 
 
@@ -42,15 +42,16 @@ def describe(config: AnyConfig, calibrate: bool = False) -> dict[str, Any]:
     made = planned(resolved.job, state, resolved.crew)
     processes, machine = resolved.crew.processes, Machine.here()
     found = estimate(made, processes, calibrate)
+    shares = {} if found is None else found.shares(made)
+    worker = max(worker_bytes(made, each, processes, shares) for each in made.passes)
+    fitting = machine.workers_that_fit(made, worker)
+    described = describe_plan(made)
     return {
-        **describe_plan(made),
+        **described,
         "estimate": None if found is None else found.to_json(),
-        "machine": {
-            **machine.to_json(),
-            "processes": min(processes, len(made)),
-            "workers_that_fit": machine.workers_that_fit(made),
-        },
-        "warnings": warnings_of(made, resolved.region, processes, machine, found),
+        "worker": {**described["worker"], "memory_projected_bytes": worker},
+        "machine": {**machine.to_json(), "processes": min(processes, len(made)), "workers_that_fit": fitting},
+        "warnings": warnings_of(made, resolved.region, fitting, processes, found),
     }
 
 

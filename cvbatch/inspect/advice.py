@@ -8,7 +8,6 @@ from cvbatch.codecs import array_codec
 from cvbatch.formats.precomputed import objects_in
 from cvbatch.geometry import Bbox, ChunkGrid, Vec, ceil_div
 from cvbatch.inspect.estimate import Estimate
-from cvbatch.inspect.machine import Machine
 from cvbatch.metadata import ScaleInfo
 from cvbatch.planner import Plan, Route, made_of, route
 
@@ -18,14 +17,18 @@ FILES_IN_A_FOLDER = 1_000_000
 OBJECTS_IN_A_BUCKET = 10_000_000
 
 
-def warnings_of(plan: Plan, asked: Bbox, processes: int, machine: Machine, found: Estimate | None) -> list[str]:
-    """Warnings about a plan; ``asked`` is the region of the configuration, in voxels of the source."""
+def warnings_of(plan: Plan, asked: Bbox, fitting: int, processes: int, found: Estimate | None) -> list[str]:
+    """Warnings about a plan.
+
+    ``asked`` is the region of the configuration, in voxels of the source; ``fitting`` workers have room where
+    ``processes`` are wanted.
+    """
     return [
         *_about_region(plan, asked),
         *_about_objects(plan),
         *_about_loss(plan),
         *_about_mips(plan),
-        *_about_memory(plan, processes, machine),
+        *_about_memory(fitting, min(processes, len(plan))),
         *_about_source(found),
     ]
 
@@ -91,9 +94,7 @@ def _mips_possible(scale: ScaleInfo, factor: Vec) -> int:
     return count
 
 
-def _about_memory(plan: Plan, processes: int, machine: Machine) -> Iterator[str]:
-    fitting = machine.workers_that_fit(plan)
-    wanted = min(processes, len(plan))
+def _about_memory(fitting: int, wanted: int) -> Iterator[str]:
     if fitting < wanted:
         yield (
             f"{wanted} workers need more memory than is free here, which is enough for {fitting}: lower "

@@ -46,6 +46,11 @@ class Estimate:
     trouble: str = ""
     seconds: float | None = None
 
+    def shares(self, plan: Plan) -> dict[str, float]:
+        """The encoded bytes of each level for a byte of its voxels, by its key."""
+        made = {level.level.scale.key: made_of(each, level).volume() for each in plan.passes for level in each.levels}
+        return {key: nbytes / (made[key] * plan.job.voxel.nbytes) for key, nbytes in self.levels.items()}
+
     @property
     def bytes_out(self) -> int | None:
         return None if self.bytes_in is None else sum(self.levels.values())

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cvbatch.memory import available_bytes
-from cvbatch.planner import Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once, worker_bytes
+from cvbatch.planner import Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
 from cvbatch.runtime.host import processors
 
 
@@ -24,9 +24,9 @@ class Machine:
 
         return cls(processors(), int(psutil.virtual_memory().available), available_bytes())
 
-    def workers_that_fit(self, plan: Plan) -> int:
-        """How many workers of a plan its memory has room for, whether or not there are processors for them."""
-        fitting = self.memory // max(worker_bytes(plan, each) for each in plan.passes)
+    def workers_that_fit(self, plan: Plan, worker: int) -> int:
+        """How many workers of so many bytes there is room for, whether or not there are processors for them."""
+        fitting = self.memory // worker
         shared = max((_shared_bytes(plan, number) for number in range(len(plan.passes))), default=0)
         if self.shared_memory is not None and shared:
             fitting = min(fitting, self.shared_memory // shared)

@@ -19,7 +19,6 @@ from cvbatch.planner import (
     requests_of,
     route,
     tasks_at_once,
-    worker_bytes,
 )
 from cvbatch.storage import open_store
 
@@ -56,11 +55,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "tasks": len(plan),
         "tasks_per_receipt": plan.spec.tasks_per_message,
         "requests": _requests(plan),
-        "worker": {
-            "memory_budget_bytes": plan.spec.memory,
-            "memory_projected_bytes": max(worker_bytes(plan, each) for each in plan.passes),
-            "threads": plan.spec.threads,
-        },
+        "worker": {"memory_budget_bytes": plan.spec.memory, "threads": plan.spec.threads},
     }
 
 

@@ -5,24 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from cvbatch.codecs import parameters_of
-from cvbatch.formats.precomputed import layout_of, objects_in, require_info
+from cvbatch.formats.precomputed import layout_of, objects_in, open_chunks, read_provenance, require_info
 from cvbatch.formats.precomputed.sharding import ShardingSpec, shards_are_boxes
 from cvbatch.geometry import ChunkGrid, ceil_div
 from cvbatch.metadata import ScaleInfo, VoxelType
-from cvbatch.storage import Location, open_store
+from cvbatch.storage import Location, Store, open_store
 
 
 def describe_volume(location: Location) -> dict[str, Any]:
-    """All that ``info`` says of a volume, and what follows from it. Sizes in voxels, resolutions in nm."""
-    info = require_info(open_store(location))
+    """All that ``info`` and ``provenance`` say of a volume, and what follows from it.
+
+    Sizes in voxels, resolutions in nm. ``stored`` says of the chunk in the middle of each scale how large it is and
+    what it is compressed with, as a sample; None where it is absent.
+    """
+    store = open_store(location)
+    info = require_info(store)
     return {
         "path": location.url,
         "type": info.voxel.layer_type,
         "data_type": info.voxel.data_type,
         "num_channels": info.voxel.channels,
-        "scales": [describe_scale(scale, mip, info.voxel) for mip, scale in enumerate(info.scales)],
+        "scales": [
+            {**describe_scale(scale, mip, info.voxel), "stored": _stored(store, scale)}
+            for mip, scale in enumerate(info.scales)
+        ],
+        "voxel_bytes": sum(scale.size.product() for scale in info.scales) * info.voxel.nbytes,
         "other": info.other,
+        "provenance": read_provenance(store),
     }
+
+
+def _stored(store: Store, scale: ScaleInfo) -> dict[str, Any] | None:
+    chunks = open_chunks(store, scale)
+    index = (scale.size // 2) // scale.chunk_size
+    blob = chunks.read(index)
+    if blob is None:
+        return None
+    return {"chunk": chunks.key(index), "compress": blob.encoding or "none", "bytes": len(blob.data)}
 
 
 def describe_scale(scale: ScaleInfo, mip: int, voxel: VoxelType) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from cvbatch.geometry import Vec
 from cvbatch.metadata import Job
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
+from cvbatch.planner.route import keeps_voxels, route
 
 # An interpreter with numpy, the codecs and a thread or two, measured.
-PROCESS_BYTES = 48 << 20
+PROCESS_BYTES = 40 << 20
 # Tasks in a worker's memory.
 MOST_AT_ONCE = 3
-# Bytes of an encoded chunk for a byte of its voxels.
-ENCODED_SHARE = {"image": 0.95, "segmentation": 0.15}
+# Bytes of an encoded chunk for a byte of its voxels, as long as nobody has tried.
+ENCODED_SHARE: Mapping[str, float] = {"image": 0.95, "segmentation": 0.15}
+UNTRIED: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -42,25 +46,30 @@ def slab_shape(block: Vec, factor: Vec) -> Vec:
     return (block + (factor - 1)) // factor
 
 
-def shard_bytes(job: Job, levels: tuple[PassLevel, ...], task: Vec) -> int:
+def shard_bytes(job: Job, levels: tuple[PassLevel, ...], task: Vec, shares: Mapping[str, float] = UNTRIED) -> int:
     """The encoded chunks that wait for their shard to be whole, and the shard's file that is put together from them.
 
-    How well they compress is not known before; this is what images and labels usually come to.
+    ``shares`` has the bytes of an encoded chunk for a byte of its voxels, by the key of a level; of others it is what
+    images and labels usually come to.
     """
     if job.kind == "delete":
         return 0
-    share = ENCODED_SHARE[job.voxel.layer_type]
-    sharded = [level for level in levels if level.level.scale.sharding is not None]
-    voxels = sum(slab_shape(task, level.factor).product() for level in sharded)
-    largest = max((level.write_cell.minimum(slab_shape(task, level.factor)).product() for level in sharded), default=0)
-    return int((voxels + largest) * job.voxel.nbytes * share)
+    usual = ENCODED_SHARE[job.voxel.layer_type]
+    waiting, largest = 0.0, 0.0
+    for level in levels:
+        scale = level.level.scale
+        if scale.sharding is not None:
+            share, made = shares.get(scale.key, usual), slab_shape(task, level.factor)
+            waiting += made.product() * share
+            largest = max(largest, level.write_cell.minimum(made).product() * share)
+    return int((waiting + largest) * job.voxel.nbytes)
 
 
 def scratch_bytes(job: Job, levels: tuple[PassLevel, ...]) -> int:
-    """What one thread holds besides: a chunk decoded, encoded, and what its codec needs."""
+    """What one thread holds besides: a chunk, as it was decoded or is about to be encoded, and its encoded bytes."""
     read = base_scale(job, levels[0].number).chunk_size.product()
     written = max(level.level.scale.chunk_size.product() for level in levels)
-    return 2 * max(read, written) * job.voxel.nbytes
+    return int(max(read, written) * job.voxel.nbytes * (1 + ENCODED_SHARE[job.voxel.layer_type]))
 
 
 def projected_bytes(job: Job, levels: tuple[PassLevel, ...], extents: Extents, threads: int, tasks_at_once: int) -> int:
@@ -84,14 +93,14 @@ def tasks_at_once(plan: Plan, each: Pass) -> int:
     """How many tasks a worker has in its memory: one is fetched, one is computed, one is stored, if they fit."""
     spec, extents = plan.spec, extents_of(each)
     most = 1 if spec.threads == 1 else MOST_AT_ONCE
-    fitting = (n for n in range(most, 1, -1) if _needs(plan, each, extents, n) <= spec.memory)
-    return next(fitting, 1)
+    needs = partial(projected_bytes, plan.job, each.levels, extents, spec.threads)
+    return next((n for n in range(most, 1, -1) if needs(n) <= spec.memory), 1)
 
 
-def _needs(plan: Plan, each: Pass, extents: Extents, at_once: int) -> int:
-    return projected_bytes(plan.job, each.levels, extents, plan.spec.threads, at_once)
-
-
-def worker_bytes(plan: Plan, each: Pass) -> int:
-    """Resident bytes that a worker is expected to need in a pass."""
-    return _needs(plan, each, extents_of(each), tasks_at_once(plan, each))
+def worker_bytes(plan: Plan, each: Pass, processes: int = 1, shares: Mapping[str, float] = UNTRIED) -> int:
+    """Resident bytes that one of so many workers is expected to need; ``shares`` are as in :func:`shard_bytes`."""
+    extents, threads = extents_of(each), plan.spec.threads
+    kept = slabs_bytes(plan.job, each.levels, extents, threads) if keeps_voxels(route(plan.job, each), each) else 0
+    of_a_task = kept + shard_bytes(plan.job, each.levels, extents.task, shares)
+    at_once = min(tasks_at_once(plan, each), -(-len(each) // processes))
+    return PROCESS_BYTES + at_once * of_a_task + threads * scratch_bytes(plan.job, each.levels)

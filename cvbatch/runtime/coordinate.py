@@ -179,7 +179,7 @@ class Coordinator:
     def _report(self, plan: Plan, state: State, before: int) -> Report:
         done = tasks_done(plan, state.done())
         if done == len(plan) and plan.job.check is None:
-            sign(plan)
+            sign(plan, state)
         lock_of(plan, self._owner).release()
         failures = state.failures()
         return Report(

@@ -56,7 +56,7 @@ def execute(job: Job, options: RunOptions) -> Report:
         result = _Result()
     done = before + result.progress.done
     if done == len(plan) and job.check is None:
-        sign(plan)
+        sign(plan, state)
     return Report(
         job=job.id,
         tasks=TaskTotals(len(plan), done, len(result.progress.buried), result.skipped, before),

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from cvbatch.formats.precomputed import add_processing
+from cvbatch.formats.precomputed import add_processing, was_processed
 from cvbatch.planner import Plan
 from cvbatch.runtime.host import now_text, worker_name
+from cvbatch.runtime.state import State
 from cvbatch.storage import open_store
 from cvbatch.version import __version__
 
 
-def sign(plan: Plan) -> None:
-    """Write into the destination's provenance what was done to it, once."""
-    job = plan.job
+def sign(plan: Plan, state: State) -> None:
+    """Write into the destination's provenance what was done to it, once, with what all receipts come to."""
+    job, store = plan.job, open_store(plan.job.destination)
+    if was_processed(store, job.id):
+        return
+    counts = state.counts()
     entry = {
         "method": {
             "task": f"cvbatch {job.kind}",
             "job": job.id,
             "version": __version__,
-            "source": job.source.location.url,
-            "destination": job.destination.url,
-            "region": job.region.to_list(),
-            "translate": list(job.translate),
-            "scales": [level.scale.key for level in job.levels],
-            "downsample": {"method": job.downsampling.method, "sparse": job.downsampling.sparse},
-            "compress": job.compress.name,
+            "voxels": job.region.volume(),
+            "chunks": {
+                "read": counts.chunks_read,
+                "filled": counts.chunks_filled,
+                "written": counts.chunks_written,
+                "deleted": counts.chunks_deleted,
+            },
+            "configuration": job.to_json(),
         },
         "by": worker_name().rsplit("-", 1)[0],
         "date": now_text(),
     }
-    add_processing(open_store(job.destination), entry, job.source.location.url)
+    add_processing(store, entry, job.source.location.url)

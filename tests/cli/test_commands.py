@@ -89,7 +89,8 @@ def test_run_status_resume_and_json(folder):
 def test_plan_shows_and_writes_nothing(folder):
     shown = cvbatch("plan", "job.yaml", cwd=folder)
     assert shown.returncode == 0
-    assert "writes 8_8_40" in shown.stdout
+    for said in ("image, uint8, 1 channel", "8 × 8 × 40", "raw + gzip", "GET", "PUT", "bytes     about", "workers"):
+        assert said in shown.stdout
     document = json.loads(cvbatch("plan", "job.yaml", "--json", cwd=folder).stdout)
     assert sum(each["tasks"] for each in document["passes"]) == document["tasks"]
     assert not (folder / "b").exists()

@@ -11,7 +11,7 @@ from cvbatch.formats.precomputed.info import (
     write_info,
 )
 from cvbatch.formats.precomputed.listing import Listing, list_objects
-from cvbatch.formats.precomputed.provenance import add_processing, read_provenance
+from cvbatch.formats.precomputed.provenance import add_processing, read_provenance, was_processed
 
 __all__ = [
     "Cell",
@@ -29,6 +29,7 @@ __all__ = [
     "read_info_document",
     "read_provenance",
     "require_info",
+    "was_processed",
     "write_document",
     "write_info",
 ]
