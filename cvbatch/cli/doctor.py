@@ -19,15 +19,16 @@ MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @place_options
 @click.option("--no-write", is_flag=True, help="Don't try to write. Else some small objects are written, and removed.")
 @output_options
 def doctor(paths: tuple[str, ...], no_write: bool, as_json: bool, quiet: bool, verbose: bool, **reach: Any) -> None:
-    """Tell what works at each PATH, as whom, how fast, and what to do about what doesn't.
+    """Tell what works at each PATH, and what to do about what doesn't.
 
-    A PATH is that of a volume or of a place for one, or a configuration, whose source and destination are looked at.
-    Takes ten seconds a place at the most. Exit status 1 if something is in the way.
+    A PATH is that of a volume or of a place for one, or a configuration, whose source and destination are looked at. It
+    says with which credentials, and how fast. Takes ten seconds a place at the most. Exit status 1 if something is in
+    the way.
 
     \b
     Examples:

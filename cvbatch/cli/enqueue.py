@@ -42,8 +42,11 @@ def enqueue(config: str, overrides: tuple[str, ...], yes: bool, **said: bool) ->
 def failures(config: str, overrides: tuple[str, ...], retry: bool, **said: bool) -> None:
     """Show the tasks of CONFIG that were given up, and why.
 
+    --retry has them tried again: by the workers of a shared queue at once, else by the next run.
+
     \b
-    Example:
+    Examples:
+      cvbatch failures configs/cluster.yaml
       cvbatch failures configs/cluster.yaml --retry
     """
     from cvbatch.api import failures as failures_of

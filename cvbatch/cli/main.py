@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
+from cvbatch.cli.completion import completion
 from cvbatch.cli.doctor import doctor
 from cvbatch.cli.enqueue import enqueue, failures
 from cvbatch.cli.info import info
 from cvbatch.cli.output import print_error
 from cvbatch.cli.plan import plan
 from cvbatch.cli.queue import queue
+from cvbatch.cli.report import report
 from cvbatch.cli.run import resume, run
 from cvbatch.cli.sample import sample
+from cvbatch.cli.schema import schema
 from cvbatch.cli.shm import shm
 from cvbatch.cli.status import status
 from cvbatch.cli.verify import verify
 from cvbatch.cli.view import view
 from cvbatch.cli.work import work
-from cvbatch.errors import CvbatchError, InputError, InterruptedRun
+from cvbatch.errors import InputError, InterruptedRun
 from cvbatch.version import __version__
 
 USAGE, FAILED, INTERRUPTED = 2, 1, 130
@@ -36,12 +40,30 @@ def cvbatch() -> None:
       cvbatch run configs/transfer.yaml
 
     \b
-    Exit status: 0 done · 1 ran, and something failed · 2 bad usage, configuration or
-    input, nothing changed · 130 interrupted, resumable.
+    Exit status: 0 done · 1 ran, and something failed · 2 bad usage, configuration
+    or input, nothing changed · 130 interrupted, resumable.
     """
 
 
-for command in (run, plan, resume, status, verify, enqueue, work, failures, queue, info, doctor, sample, shm, view):
+for command in (
+    run,
+    plan,
+    resume,
+    status,
+    report,
+    verify,
+    enqueue,
+    work,
+    failures,
+    queue,
+    info,
+    doctor,
+    sample,
+    shm,
+    view,
+    schema,
+    completion,
+):
     cvbatch.add_command(command)
 
 
@@ -63,7 +85,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (CvbatchError, KeyboardInterrupt) as error:
+    except BrokenPipeError:
+        # Whoever read has had enough (`| head`); what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what nobody thought of is told too
         print_error(error)
         sys.exit(exit_status(error))
 

@@ -90,13 +90,29 @@ def print_error(error: BaseException) -> None:
     arguments = sys.argv[1:]
     if "--verbose" in arguments:
         click.echo("".join(traceback.format_exception(error)), err=True)
-    message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    message = _words(error)
     if "--json" in arguments:
         document: dict[str, Any] = {"type": type(error).__name__, "message": message}
         if isinstance(error, ConfigError):
             document["problems"] = [vars(problem) for problem in error.problems]
         click.echo(json.dumps({"error": document}, indent=2))
     click.echo(f"cvbatch: {message}", err=True)
+
+
+def _words(error: BaseException) -> str:
+    """An error in a paragraph, with what to do about it."""
+    from cvbatch.errors import CvbatchError
+
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, CvbatchError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"{type(error).__name__}: {error}. Nobody thought of this, so it is a defect of cvbatch: please report it, "
+        "with what --verbose says"
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -14,12 +14,20 @@ region_option = click.option("--region-name", default="", help="The region of an
 
 @click.group()
 def queue() -> None:
-    """Make and look at queues that several machines share: fq://FOLDER and sqs://NAME."""
+    """Make and look at queues that several machines share.
+
+    QUEUE is a folder that all of them see, fq://FOLDER, or one of Amazon SQS, sqs://NAME.
+    """
 
 
 @queue.command()
 @click.argument("url", metavar="QUEUE")
-@click.option("--lease-seconds", default=300.0, show_default=True, help="How long a message may be held unheard of.")
+@click.option(
+    "--lease-seconds",
+    default=300.0,
+    show_default=True,
+    help="How long a message stays with a worker that is not heard of.",
+)
 @endpoint_option
 @region_option
 @output_options
@@ -44,7 +52,9 @@ def create(url: str, lease_seconds: float, as_json: bool, quiet: bool, verbose: 
 @region_option
 @output_options
 def status(url: str, as_json: bool, quiet: bool, verbose: bool, **place: Any) -> None:
-    """Show how many messages QUEUE holds. What a job has done is shown by `cvbatch status CONFIG`.
+    """Show how many messages QUEUE holds.
+
+    What a job has done is shown by `cvbatch status CONFIG`.
 
     \b
     Example:
@@ -65,7 +75,9 @@ def status(url: str, as_json: bool, quiet: bool, verbose: bool, **place: Any) ->
 @region_option
 @output_options
 def release(url: str, as_json: bool, quiet: bool, verbose: bool, **place: Any) -> None:
-    """Hand out the messages of QUEUE again that are held, because their workers are gone for sure.
+    """Hand out the messages of QUEUE again that workers hold.
+
+    Only if these workers are gone for sure, and only of fq:// queues; with sqs:// wait until their leases end.
 
     \b
     Example:
@@ -80,12 +92,14 @@ def release(url: str, as_json: bool, quiet: bool, verbose: bool, **place: Any) -
 
 @queue.command()
 @click.argument("url", metavar="QUEUE")
-@click.option("--yes", is_flag=True, help="Really.")
+@click.option("--yes", is_flag=True, help="Do remove them.")
 @endpoint_option
 @region_option
 @output_options
 def purge(url: str, yes: bool, as_json: bool, quiet: bool, verbose: bool, **place: Any) -> None:
-    """Remove all messages of QUEUE. What is done stays done; `cvbatch run CONFIG` sends again what is not.
+    """Remove all messages of QUEUE, those of all jobs.
+
+    What is done stays done; `cvbatch run CONFIG` sends again what is not.
 
     \b
     Example:

@@ -41,6 +41,8 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
     Ctrl-C once finishes the tasks that have begun, twice ends at once. Running the same again goes on where
     it stopped, and does nothing when all is done. With a shared queue (fq://, sqs://) the tasks are done by
     whoever runs `cvbatch work`; this sends them, watches, and finishes the job.
+
+    Exit status 1 if tasks failed (the others are done), 130 if interrupted.
     """
     from cvbatch.api import run as run_job
 
@@ -55,11 +57,14 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
 @yes_option
 @output_options
 def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
-    """Go on with the job of CONFIG, which must have been started before.
+    """Go on with the job of CONFIG, which must have been started.
 
     \b
     Example:
       cvbatch resume configs/transfer.yaml
+
+    As `cvbatch run CONFIG`, but with exit status 2 where there is nothing to go on with: the configuration is not the
+    one of the job that was interrupted, then.
     """
     from cvbatch.api import resume as resume_job
 

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def shm() -> None:
-    """Shared memory that workers hold or have left behind, and segments that users have named."""
+    """List and free shared memory of workers and of users."""
 
 
 @shm.command("list")
 @output_options
 def list_command(as_json: bool, quiet: bool, verbose: bool) -> None:
-    """List the segments of cvbatch workers, and those that download_to_shared_memory has made.
+    """List the segments of workers, and those that users have named.
 
-    Named segments stay until somebody unlinks them, whatever became of who made them.
+    Users name them with download_to_shared_memory. Named segments stay until somebody unlinks them, whatever
+    became of who made them.
 
     \b
     Example:
@@ -42,7 +43,9 @@ def list_command(as_json: bool, quiet: bool, verbose: bool) -> None:
 @shm.command("sweep")
 @output_options
 def sweep_command(as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Free the segments whose worker is gone. Those of living workers, and named ones, are left alone.
+    """Free the segments whose worker is gone.
+
+    Those of living workers, and named ones, are left alone.
 
     \b
     Example:

@@ -17,18 +17,25 @@ MOST_SHOWN = 50
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="CONFIG | SOURCE DESTINATION")
+@click.argument("what", nargs=-1, required=True, type=click.Path(), metavar="CONFIG | SOURCE DESTINATION")
 @click.option(
-    "--sample", type=click.IntRange(0), help="Compare so many tasks of each pass, picked at random; 0: names."
+    "--sample",
+    type=click.IntRange(0),
+    help="Compare only so many tasks of each pass, picked at random; 0: only look whether the chunks are there.",
 )
-@click.option("--tolerance", type=click.FloatRange(0), default=0.0, help="How far off a voxel may be.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="How far off a voxel of an image may be, besides what a lossy encoding loses.",
+)
 @click.option("--repair", is_flag=True, help="Run the tasks again that write what is wrong.")
-@click.option("--state", help="Where to note what was compared, to go on after an interruption.")
+@click.option("--state", help="URL where to note what was compared, to go on after an interruption.")
 @override_option
 @place_options
 @output_options
 def verify(what: tuple[str, ...], overrides: tuple[str, ...], state: str | None, **said: Any) -> None:
-    """Compare a destination with what it should be, and name the chunks that differ.
+    """Compare a volume with what it should be, and name what differs.
 
     \b
     Examples:
@@ -40,7 +47,7 @@ def verify(what: tuple[str, ...], overrides: tuple[str, ...], state: str | None,
     With a configuration every chunk that its job writes must be there, be whole, and hold the voxels that the job makes
     of the source; coarser levels are downsampled anew. Of two volumes each scale is compared with the one of the same
     resolution, or with the scale below it downsampled; --endpoint and its like are then of both. Nothing is written
-    without --repair. Exit status 1 if anything differs.
+    without --repair. Exit status 1 if anything differs, or could not be compared.
     """
     from cvbatch.api import VerifyOptions, load_config, verify_volumes
     from cvbatch.api import verify as verify_job

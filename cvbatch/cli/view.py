@@ -12,7 +12,7 @@ from cvbatch.cli.places import place_options
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Where to serve; 0 takes a free one."
 )
@@ -20,10 +20,11 @@ from cvbatch.cli.places import place_options
 @place_options
 @output_options
 def view(paths: tuple[str, ...], port: int, opens: bool, **others: Any) -> None:
-    """Show the volumes at each PATH in Neuroglancer, on top of each other, until Ctrl-C.
+    """Show the volumes at each PATH in Neuroglancer, until Ctrl-C.
 
-    They are served to browsers on this machine only, whatever place they are in. Neuroglancer itself comes with
-    pip install 'cvbatch[view]', and works without a network then; without that, from the web.
+    They lie on top of each other, and are served to browsers on this machine only, whatever place they are in.
+    Neuroglancer itself comes with pip install 'cvbatch[view]', and works without a network then; without that, from the
+    web.
 
     \b
     Examples:

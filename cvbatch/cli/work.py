@@ -28,13 +28,13 @@ def _bytes(context: click.Context, option: click.Parameter, value: str | None) -
 @click.argument("url", metavar="QUEUE")
 @click.option("--processes", type=click.IntRange(1), help="Worker processes; one for each processor if left out.")
 @click.option(
-    "--lease-seconds", default=300.0, show_default=True, help="Held for so long unheard of, others take over."
+    "--lease-seconds", default=300.0, show_default=True, help="Unheard of for so long, it loses its tasks to others."
 )
 @click.option("--grace", default=60.0, show_default=True, help="Seconds to finish what was begun when told to end.")
 @click.option("--exit-when-empty", is_flag=True, help="End when no message waits.")
 @click.option("--exit-when-done", is_flag=True, help="End when the job is done.")
 @click.option("--max-tasks", type=click.IntRange(1), help="End after so many tasks.")
-@click.option("--max-seconds", type=float, default=math.inf, help="Take no more after so long.")
+@click.option("--max-seconds", type=float, default=math.inf, help="Take no more tasks after so long.")
 @click.option("--max-rss", callback=_bytes, help="Replace a process that has grown above this: 2GiB.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics at /metrics.")
 @click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Who may ask for metrics.")
@@ -43,20 +43,24 @@ def _bytes(context: click.Context, option: click.Parameter, value: str | None) -
 @region_option
 @output_options
 def work(url: str, as_json: bool, quiet: bool, verbose: bool, **settings: Any) -> None:
-    """Work on the tasks of QUEUE, of whatever jobs, until told to end (SIGTERM, Ctrl-C).
+    """Work on the tasks of QUEUE, until told to end (SIGTERM, Ctrl-C).
 
     \b
-    Example:
+    Examples:
       cvbatch work fq:///shared/queue --processes 4
       cvbatch work sqs://cvbatch --allow s3://my-bucket --exit-when-done
+
+    It takes tasks of whatever jobs are in the queue; --allow says of which only. Told to end, it begins nothing more
+    and hands back what it can't finish in time. Exit status 0 then, and also where tasks were given up:
+    `cvbatch failures CONFIG` shows these.
     """
     from cvbatch.cli.progress import progress
     from cvbatch.cli.run import signals
-    from cvbatch.config.resolve import processors
     from cvbatch.inspect import Metrics, serve_metrics
     from cvbatch.queues import open_queue
     from cvbatch.runtime import StopFlag, WorkOptions
     from cvbatch.runtime import work as work_on
+    from cvbatch.runtime.host import processors
 
     queue = open_queue(url, settings.pop("endpoint"), settings.pop("region_name"))
     output, stop = Output(as_json, quiet, verbose), StopFlag()

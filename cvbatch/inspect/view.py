@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from cvbatch.codecs import array_codec
+from cvbatch.codecs import ARRAY_CODECS, array_codec
 from cvbatch.codecs.base import Voxels
 from cvbatch.counts import Tally
 from cvbatch.errors import CvbatchError, InputError, UnsupportedFormatError
@@ -27,7 +27,7 @@ from cvbatch.volume.server import HOST, Page, VolumeServer, source_url, volume_n
 
 HOSTED = "https://neuroglancer-demo.appspot.com/"
 # What the client decodes; it shows nothing of a volume with a scale in anything else.
-ENCODINGS = ("raw", "jpeg", "png", "jxl", "compressed_segmentation", "compresso")
+ENCODINGS = tuple(name for name, codec in ARRAY_CODECS.items() if codec.traits.viewable)
 # Pixels of a panel in a window that fits most screens: (width, height).
 PANEL = {"4panel": (600, 300), "xy": (1240, 600)}
 # A volume this many times wider than it is deep is seen from above only.

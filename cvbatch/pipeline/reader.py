@@ -19,7 +19,7 @@ from cvbatch.storage import Blob
 
 NO_RECORDER = Recorder()
 # What an absent chunk means.
-ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND = "error", "fill", "background"
+ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND, ABSENT_IS_LOST = "error", "fill", "background", "lost"
 # How often bytes that don't decode are fetched once more, before they are called damaged.
 FETCHED_AGAIN = 4
 GZIP_MAGIC = b"\x1f\x8b"
@@ -29,6 +29,13 @@ def missing_chunk(name: str) -> EmptyVolumeException:
     """What to say of a chunk that is absent and may not be."""
     return EmptyVolumeException(
         f"{name} is missing; to read it as background, set fill_missing=True (in a configuration: source.missing: fill)"
+    )
+
+
+def lost_chunk(name: str) -> EmptyVolumeException:
+    """What to say of a chunk that an earlier pass has made, and is absent."""
+    return EmptyVolumeException(
+        f"{name} is missing, which an earlier pass has made; `cvbatch verify CONFIG --repair` makes it again"
     )
 
 
@@ -50,7 +57,10 @@ def unpacked(chunks: ChunkStore, voxel: VoxelType, index: Vec, blob: Blob) -> Bu
 
 @dataclass(frozen=True)
 class ChunkReader:
-    """Reads one scale. ``absent`` is "error", "fill" (counted) or "background" (deleted on purpose)."""
+    """Reads one scale.
+
+    ``absent`` is "error", "fill" (counted), "background" (deleted on purpose) or "lost" (it was there before).
+    """
 
     chunks: ChunkStore
     codec: ArrayCodec
@@ -77,6 +87,8 @@ class ChunkReader:
     def count(self, index: Vec, nbytes: int | None, tally: Tally) -> None:
         """Count a chunk that was read, None bytes for one that is absent. Raises as :meth:`fetch` does."""
         if nbytes is None:
+            if self.absent == ABSENT_IS_LOST:
+                raise lost_chunk(self.chunks.name(index))
             if self.absent == ABSENT_IS_ERROR:
                 raise missing_chunk(self.chunks.name(index))
             tally.add(chunks_filled=int(self.absent == ABSENT_IS_FILLED))

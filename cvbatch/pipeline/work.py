@@ -11,7 +11,7 @@ from cvbatch.metadata import Job, ScaleInfo
 from cvbatch.ops import Kernel, kernel_for
 from cvbatch.pipeline.checker import ChunkChecker
 from cvbatch.pipeline.passthrough import Passthrough
-from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_ERROR, ChunkReader
+from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_LOST, ChunkReader
 from cvbatch.pipeline.recorder import Recorder
 from cvbatch.pipeline.sink import Sink
 from cvbatch.pipeline.writer import ChunkWriter
@@ -77,7 +77,7 @@ def _reader(job: Job, each: Pass, destination: Store, recorder: Recorder) -> Chu
         store = store.exact() if route(job, each) is Route.COPY else store
     else:
         # What an earlier pass of this job removed as background is background, not missing.
-        store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_ERROR
+        store, absent = destination, ABSENT_IS_BACKGROUND if job.delete_background else ABSENT_IS_LOST
     codec = array_codec(scale.encoding, scale.other)
     return ChunkReader(open_chunks(store, scale), codec, job.voxel, absent, job.background, recorder)
 

@@ -16,8 +16,8 @@ def worker_name() -> str:
 
 
 def now_text() -> str:
-    """The time in UTC, as ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time in UTC, as ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def identity() -> dict[str, Any]:

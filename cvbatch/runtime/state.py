@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -19,6 +20,7 @@ from cvbatch.metadata.receipt import receipt_key
 from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
 from cvbatch.storage import Blob, Location, Store, open_store
+from cvbatch.storage.options import REQUESTS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class State:
 
         Raises :class:`StateError` for one that can't be understood.
         """
-        for key in sorted(self.store.list("receipts/")):
-            document = self._read(key)
+        keys = sorted(self.store.list("receipts/"))
+        for key, document in zip(keys, self._read_all(keys), strict=True):
             if document is None:
                 continue
             try:
@@ -181,7 +183,7 @@ class State:
 
     def failures_of(self, tasks: Iterable[Task]) -> list[Failure]:
         """Why tasks were given up."""
-        documents = [self._read(f"failures/{task.name}.json") for task in sorted(tasks)]
+        documents = self._read_all([f"failures/{task.name}.json" for task in sorted(tasks)])
         return [
             Failure(found["task"], found["box"], tuple(found["errors"]), found["traceback"])
             for found in documents
@@ -198,11 +200,17 @@ class State:
 
     def workers(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """What workers said when they were last heard of; ``keys`` are those of the :class:`Overview`."""
-        documents = [self._read(key) for key in keys]
-        return [document for document in documents if document is not None]
+        return [document for document in self._read_all(list(keys)) if document is not None]
 
     def _write(self, key: str, document: dict[str, Any]) -> None:
         self.store.put(key, Blob(_encode(document)), content_type="application/json")
+
+    def _read_all(self, keys: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Several documents: of a bucket at once, because each takes its time to answer."""
+        if not self.location.is_remote or len(keys) < 2:
+            return [self._read(key) for key in keys]
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE, "state") as pool:
+            return list(pool.map(self._read, keys))
 
     def _read(self, key: str) -> dict[str, Any] | None:
         blob = self.store.get(key)

@@ -238,3 +238,28 @@ def test_starting_up_loads_no_heavy_library(tmp_path):
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["info", "a"], ["plan", "job.yaml"]])
+def test_a_reader_who_has_had_enough_is_no_error(folder, arguments):
+    line = f"{sys.executable} -m cvbatch {' '.join(arguments)} --json | true"
+    done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_what_nobody_thought_of_is_told_in_a_paragraph(folder):
+    # given a defect, put there by a module that stands in for one of cvbatch's
+    code = (
+        "import sys, cvbatch.inspect, cvbatch.cli.main as main\n"
+        "def broken(location): return {}['oops']\n"
+        "cvbatch.inspect.describe_volume = broken\n"
+        "main.main()\n"
+    )
+    for more, traceback in ([], False), (["--verbose"], True):
+        line = [sys.executable, "-c", code, "info", "a", *more]
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        assert "KeyError: 'oops'" in done.stderr
+        assert "please report it" in done.stderr
+        assert ("Traceback" in done.stderr) == traceback
