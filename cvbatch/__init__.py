@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cvbatch.version import __version__
 
 if TYPE_CHECKING:
-    from cvbatch.api import load_config, plan, run
+    from cvbatch.api import load_config, plan, resume, run, verify
     from cvbatch.geometry import Bbox, Vec
     from cvbatch.volume import CloudVolume, VolumeCutout
 
@@ -25,10 +25,23 @@ _HOMES = {
     "VolumeCutout": "cvbatch.volume",
     "load_config": "cvbatch.api",
     "plan": "cvbatch.api",
+    "resume": "cvbatch.api",
     "run": "cvbatch.api",
+    "verify": "cvbatch.api",
 }
 
-__all__ = ["Bbox", "CloudVolume", "Vec", "VolumeCutout", "__version__", "load_config", "plan", "run"]
+__all__ = [
+    "Bbox",
+    "CloudVolume",
+    "Vec",
+    "VolumeCutout",
+    "__version__",
+    "load_config",
+    "plan",
+    "resume",
+    "run",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from cvbatch.api.start import AnyConfig, coordinator_of, execute_resolved, resolved_with_state, run_options
 from cvbatch.config import Resolved, crew_for
+from cvbatch.errors import InputError
 from cvbatch.events import Subscriber, ignore
 from cvbatch.inspect import verify as checks
 from cvbatch.inspect.compare import compare_volumes
@@ -47,6 +48,8 @@ def verify(
     and :class:`~cvbatch.errors.InterruptedRun` when stopped.
     """
     resolved, state = resolved_with_state(config)
+    if resolved.job.kind == "delete":
+        raise InputError("a delete job makes nothing that could be compared: `cvbatch info` shows what is left")
     how = options or VerifyOptions()
     verifier = _Verifier(resolved, how, run_options(resolved, tell, stop))
     plan = planned(resolved.job, state, resolved.crew)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cvbatch.cli.output import Output, config_arguments, confirm_deletion, output_options, yes_option
+from cvbatch.cli.output import Output, config_arguments, confirm_deletion, output_options, plural, yes_option
 
 if TYPE_CHECKING:
     from cvbatch.metadata import Failure
@@ -60,6 +60,8 @@ def _print(found: list[Failure], verbose: bool) -> None:
     if not found:
         click.echo("no task was given up")
     for failure in found:
-        click.echo(f"task {failure.task}, voxels {failure.box}, {len(failure.errors)} attempts: {failure.errors[-1]}")
+        click.echo(
+            f"task {failure.task}, voxels {failure.box}, {plural(len(failure.errors), 'attempt')}: {failure.errors[-1]}"
+        )
         if verbose and failure.traceback:
             click.echo(failure.traceback)

@@ -12,7 +12,7 @@ from cvbatch.cli.places import place_options
 
 
 @click.command()
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @place_options
 @output_options
 def info(path: str, as_json: bool, quiet: bool, verbose: bool, **reach: Any) -> None:

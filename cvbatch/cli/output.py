@@ -71,7 +71,7 @@ def confirm_deletion(loaded: LoadedConfig, yes: bool, plan: Callable[[LoadedConf
 
     found = describe_plan(plan(loaded))
     levels = [level for each in found["passes"] for level in each["levels"]]
-    counts = ", ".join(f"{level['chunks']} chunks of {level['key']}" for level in levels)
+    counts = ", ".join(f"{plural(level['chunks'], 'chunk')} of {level['key']}" for level in levels)
     raise InputError(
         f"this deletes up to {counts} in {found['destination']['path']}, for good. Look with `cvbatch plan`, and say "
         "--yes to delete them"
@@ -120,6 +120,12 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 task``, ``2 tasks``, ``3 processes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def human_bytes(nbytes: float) -> str:

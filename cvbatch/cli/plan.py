@@ -71,6 +71,8 @@ def _mips(plan: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """A row for the source and one for the destination of each resolution."""
     names = ("in", "in") if plan["kind"] == "delete" else ("from", "to")
     for mip, both in enumerate(plan["mips"]):
+        if plan["kind"] == "delete" and both["destination"] is None:
+            continue
         head = (str(mip), triple(both["resolution"]))
         sides = [(names[0], both["source"], ""), (names[1], both["destination"], plan["destination"]["compress"])]
         if plan["kind"] != "transfer" and both["source"] is not None and both["destination"] is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cvbatch.cli.output import Output, human_bytes, human_seconds
+from cvbatch.cli.output import Output, human_bytes, human_seconds, plural
 from cvbatch.events import (
     Event,
     JobAdvanced,
@@ -108,8 +108,8 @@ class _Lines:
         self._totals.note(event)
         if isinstance(event, RunStarted):
             click.echo(
-                f"job {event.job_id}: {event.tasks - event.done} of {event.tasks} tasks to do "
-                f"with {event.processes} processes",
+                f"job {event.job_id}: {event.tasks - event.done} of {plural(event.tasks, 'task')} to do "
+                f"with {plural(event.processes, 'process')}",
                 err=True,
             )
         words = _words(event)

@@ -20,10 +20,11 @@ from cvbatch.cli.output import Output, config_arguments, output_options
 )
 @output_options
 def report(config: str, overrides: tuple[str, ...], target: Path | None, **said: bool) -> None:
-    """Write a page about the job of CONFIG: what is done, how fast, where the time went, what failed.
+    """Write a page about the job of CONFIG.
 
-    It is one HTML file that needs nothing else, and may be made while the job runs. With --json all that is in it but
-    the pictures is printed, and a file is written only where --output names one.
+    It says what is done, how fast, where the time went and what failed, in one HTML file that needs nothing else, and
+    may be made while the job runs. With --json all that is in it but the pictures is printed, and a file is written
+    only where --output names one.
 
     \b
     Example:

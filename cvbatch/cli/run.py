@@ -18,6 +18,7 @@ from cvbatch.cli.output import (
     human_bytes,
     human_seconds,
     output_options,
+    plural,
     yes_option,
 )
 
@@ -107,13 +108,12 @@ def print_summary(report: Report) -> None:
     """What a run did, in a few lines."""
     tasks, counts = report.tasks, report.counts
     if tasks.done_before == tasks.total:
-        click.echo(f"Job {report.job} is done already: {tasks.total} tasks. Nothing was read or written.")
+        click.echo(f"Job {report.job} is done already: {plural(tasks.total, 'task')}. Nothing was read or written.")
         return
     seconds = max(report.seconds, 1e-9)
     before = f", {tasks.done_before} of them before" if tasks.done_before else ""
-    click.echo(
-        f"Job {report.job}: {tasks.done} of {tasks.total} tasks done{before}, in {human_seconds(report.seconds)}"
-    )
+    of_all = f"{tasks.done} of {plural(tasks.total, 'task')}"
+    click.echo(f"Job {report.job}: {of_all} done{before}, in {human_seconds(report.seconds)}")
     click.echo(
         f"  chunks   {counts.chunks_read} read, {counts.chunks_filled} filled, {counts.chunks_copied} copied, "
         f"{counts.chunks_written} written, {counts.chunks_deleted} deleted"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from cvbatch.cli.output import Output, config_arguments, human_seconds, output_options, table
+from cvbatch.cli.output import Output, config_arguments, human_seconds, output_options, plural, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -112,7 +112,7 @@ def _live(found: JobStatus, speed: float) -> RenderableType:
 
 def _counts(found: JobStatus, speed: float) -> str:
     return (
-        f"{found.done:,} of {found.total:,} tasks done, {found.running} running, {len(found.failures)} failed, "
+        f"{found.done:,} of {plural(found.total, 'task')} done, {found.running} running, {len(found.failures)} failed, "
         f"{found.remaining:,} remaining" + (f", {speed:.2f} tasks/s" if speed else "")
     )
 
@@ -129,11 +129,12 @@ def _ago(seen: str) -> str:
 
 def _print(found: JobStatus) -> None:
     if not found.started:
-        click.echo(f"Job {found.job} was not started yet; it has {found.total} tasks.")
+        click.echo(f"Job {found.job} was not started yet; it has {plural(found.total, 'task')}.")
         return
     share = 100 * found.done / found.total
+    of_all = f"{found.done} of {plural(found.total, 'task')}"
     click.echo(
-        f"Job {found.job}: {found.done} of {found.total} tasks done ({share:.0f} %), {found.running} running, "
+        f"Job {found.job}: {of_all} done ({share:.0f} %), {found.running} running, "
         f"{len(found.failures)} failed, {found.remaining} remaining"
     )
     click.echo(f"  state    {found.state}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cvbatch.cli.output import Output, human_seconds, output_options, override_option
+from cvbatch.cli.output import Output, human_seconds, output_options, override_option, plural
 from cvbatch.cli.places import place_options
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def verify(what: tuple[str, ...], overrides: tuple[str, ...], state: str | None,
     from cvbatch.runtime import StopFlag
     from cvbatch.storage import StoreOptions, parse_location
 
-    if len(what) > 2:
-        raise click.UsageError("give a configuration, or a source and a destination")
+    if len(what) > 2 or (len(what) == 1 and Path(what[0]).is_dir()):
+        raise click.UsageError("give a configuration, or two volumes: a source and a destination")
     if len(what) == 2 and (said["repair"] or overrides):
         raise click.UsageError("--repair and --set need the configuration of the job that made the volume")
     wanted = {name: said.pop(name) for name in ("tolerance", "sample", "repair")}
@@ -86,9 +87,11 @@ def _print(found: Verification) -> None:
     for listing in found.listings:
         if listing.strays:
             names = ", ".join(listing.stray_names[:3])
-            click.echo(f"  strays   {listing.strays} files of {listing.level} that no reader asks for: {names} …")
+            click.echo(
+                f"  strays   {plural(listing.strays, 'file')} of {listing.level} that no reader asks for: {names} …"
+            )
     if found.repaired:
-        click.echo(f"  repaired {len(found.repaired)} chunks")
+        click.echo(f"  repaired {plural(len(found.repaired), 'chunk')}")
     findings = found.verdict.findings
     for finding in findings[:MOST_SHOWN]:
         click.echo(f"  {finding.problem:8} {finding.level}/{finding.chunk}: {finding.detail}")
@@ -104,17 +107,21 @@ def _print(found: Verification) -> None:
 def _print_extent(found: Verification) -> None:
     """What was compared with what, and how much of it."""
     job, verdict = found.plan.job, found.verdict
-    click.echo(f"{job.destination.url} against {job.source.location.url}: {_outcome(found)}")
+    below = job.source.location == job.destination
+    against = f"its scale {job.source.scale.key}, downsampled" if below else job.source.location.url
+    click.echo(f"{job.destination.url} against {against}: {_outcome(found)}")
     levels = ", ".join(each.level for each in found.listings)
     click.echo(f"  levels   {levels}")
     if found.report is not None:
         seconds = human_seconds(found.report.seconds)
-        click.echo(f"  compared {verdict.chunks} chunks, {verdict.voxels / 1e6:,.1f} million voxels, in {seconds}")
+        click.echo(
+            f"  compared {plural(verdict.chunks, 'chunk')}, {verdict.voxels / 1e6:,.1f} million voxels, in {seconds}"
+        )
     for number, each in enumerate(found.sampled):
         if each.tasks < each.total:
             share = f"; with 95 % confidence at most {100 * each.bad_share:.2g} % of all differ" if each.tasks else ""
             none = share if not verdict.findings else ""
-            click.echo(f"  sample   {each.tasks} of {each.total} tasks of pass {number + 1}{none}")
+            click.echo(f"  sample   {each.tasks} of {plural(each.total, 'task')} of pass {number + 1}{none}")
     if verdict.lossy_voxels:
         click.echo(
             f"  lossy    voxels are off by {verdict.error_mean:.3g} on average, by {verdict.error_max:g} at most"

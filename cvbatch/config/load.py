@@ -63,7 +63,7 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: S
     try:
         return LoadedConfig(Config.model_validate(value), origin)
     except ValidationError as error:
-        raise ConfigError([_problem(detail, origin) for detail in error.errors()]) from error
+        raise ConfigError(_problems(error.errors(), origin)) from error
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -91,12 +91,31 @@ def _override(value: dict[str, Any], origin: Origin, override: str) -> tuple[dic
     return value, replace(origin, overridden=origin.overridden | {path})
 
 
+def _problems(details: Sequence[Any], origin: Origin) -> list[Problem]:
+    """One for each key, where several forms of a value were tried."""
+    found: dict[tuple[Any, ...], Problem] = {}
+    for detail in details:
+        path = tuple(part for part in detail["loc"] if not _is_form(part))
+        problem = _problem({**detail, "loc": path}, origin)
+        before = found.get(path)
+        both = problem.message if before is None else f"{before.message.partition(', not ')[0]}, or {problem.message}"
+        found[path] = replace(problem, message=both)
+    return list(found.values())
+
+
+def _is_form(part: object) -> bool:
+    """Whether this is no key, but one of the forms that a value may have."""
+    return isinstance(part, str) and "[" in part
+
+
 def _problem(detail: Any, origin: Origin) -> Problem:
     path = tuple(detail["loc"])
     if detail["type"] == "extra_forbidden":
         return origin.problem(path, _unknown_key(path))
     if detail["type"] == "missing":
         return origin.problem(path, "is missing")
+    if detail["type"] == "byte_size":
+        return origin.problem(path, f"should be bytes, such as 2GiB, not {detail['input']!r:.80}")
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {detail['input']!r:.80}"

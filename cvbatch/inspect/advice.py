@@ -81,7 +81,7 @@ def _about_mips(plan: Plan) -> Iterator[str]:
         chunks = len(ChunkGrid(job.levels[-1].scale.bounds, job.levels[-1].scale.chunk_size))
         yield (
             f"the coarsest level, {job.levels[-1].scale.key}, has {chunks:,} chunks: viewers are "
-            f"quicker with {more} more mips (downsample.mips)"
+            f"quicker with {more} more mip{'s' if more > 1 else ''} (downsample.mips)"
         )
 
 

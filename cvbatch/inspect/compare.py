@@ -29,6 +29,8 @@ def compare_volumes(source: Location, destination: Location, tolerance: float) -
 
     What is absent reads as 0 on both sides. Raises :class:`InputError` where the volumes have nothing in common.
     """
+    if destination.is_server:
+        raise InputError(f"{destination.url}: a web server doesn't list what it has; give it as the source")
     theirs, ours = require_info(open_store(source)), require_info(open_store(destination))
     if theirs.voxel != ours.voxel:
         raise InputError(f"{source.url} holds {theirs.voxel}, {destination.url} holds {ours.voxel}")

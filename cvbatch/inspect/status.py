@@ -9,6 +9,7 @@ from typing import Any
 from cvbatch.metadata import Failure
 from cvbatch.planner import Plan
 from cvbatch.runtime import State, tasks_done
+from cvbatch.runtime.host import surely_dead
 
 # Workers say that they live each minute; after three they are taken for dead.
 ALIVE_SECONDS = 180
@@ -107,5 +108,5 @@ def _alive(documents: list[dict[str, Any]]) -> list[WorkerStatus]:
             each["seen"],
         )
         for each in documents
-        if datetime.fromisoformat(each["seen"]) > oldest
+        if datetime.fromisoformat(each["seen"]) > oldest and not surely_dead(each)
     ]

@@ -206,7 +206,7 @@ def verify(plan: Plan, place: Location, run: Runner) -> Verification:
     by_name = [
         finding
         for listing, (each, level) in zip(listings, levels, strict=True)
-        for finding in _by_name(plan, listing, each, level)
+        for finding in _by_name(plan, listing, each, level, _looked_at(plan, each, report))
     ]
     by_name += [_not_in_info(each, level) for each, level in levels if level.level.scale.key in absent]
     sampled = tuple(Sampled(len(each), len(each.grid)) for each in plan.passes)
@@ -218,18 +218,29 @@ def _not_in_info(each: Pass, level: PassLevel) -> Finding:
     return Finding(level.level.scale.key, made_of(each, level).to_filename(), "missing", detail)
 
 
-def _by_name(plan: Plan, listing: Listing, each: Pass, level: PassLevel) -> list[Finding]:
+def _looked_at(plan: Plan, each: Pass, report: Report | None) -> Callable[[int], bool]:
+    """Whether the task of a cell has compared its chunks."""
+    failed = () if report is None else report.failures
+    tasks = (_task(plan.job.id, failure.task) for failure in failed)
+    gone = {task.index for task in tasks if task.pass_number == each.number}
+    picked = None if each.picked is None else set(each.picked)
+    not_done = {each.cell(index) for index in gone}
+    return lambda cell: (picked is None or cell in picked) and cell not in not_done
+
+
+def _by_name(
+    plan: Plan, listing: Listing, each: Pass, level: PassLevel, looked: Callable[[int], bool]
+) -> list[Finding]:
     """What the names alone tell: chunks that are there twice, and missing ones where no task has looked."""
     sharded = level.level.scale.sharding is not None
-    looked = {each.cell(index) for index in range(len(each))} if each.picked is not None else None
     found = [("twice", box, "there are several files, with other extensions") for box in listing.twice]
-    if looked is not None and not plan.job.delete_background:
+    if not plan.job.delete_background:
         what = "there is no such shard" if sharded else "there is no such chunk"
         found += [("missing", box, what) for box in listing.missing or ()]
     findings = []
     for problem, box, detail in found:
         cell = _writer_of(each, level, box)
-        if problem == "twice" or cell not in (looked or ()):
+        if problem == "twice" or not looked(cell):
             name = Task(plan.job.id, each.number, cell).name
             findings.append(Finding(level.level.scale.key, box.to_filename(), problem, detail, task=name))
     return findings

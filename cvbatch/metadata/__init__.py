@@ -3,7 +3,7 @@
 from cvbatch.metadata.job import ByteEncoding, Check, Downsampling, Job, Level, PassSpec, PlanSpec, Source
 from cvbatch.metadata.receipt import Course, Failure, Receipt
 from cvbatch.metadata.task import Batch, Task
-from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType, check_writable
+from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType, check_key, check_writable
 
 __all__ = [
     "DATA_TYPES",
@@ -24,5 +24,6 @@ __all__ = [
     "Task",
     "VolumeInfo",
     "VoxelType",
+    "check_key",
     "check_writable",
 ]

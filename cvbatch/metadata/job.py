@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 from cvbatch.errors import StateError
 from cvbatch.geometry import Bbox, Vec
-from cvbatch.metadata.volume import ScaleInfo, VoxelType
+from cvbatch.metadata.typed import require_types
+from cvbatch.metadata.volume import DATA_TYPES, ScaleInfo, VoxelType
 from cvbatch.storage import Location, StoreOptions, parse_location
 
 VERSION = 2
+KINDS = ("transfer", "downsample", "delete", "verify")
+MOST_TASKS = 1 << 62
+# What wrong members raise where they are used.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def scale_to_json(scale: ScaleInfo) -> dict[str, Any]:
@@ -94,7 +101,7 @@ class Check:
     """When a chunk is what it should be: if no voxel is further off than ``tolerance``.
 
     A lossy one also if it is what encoding it again gives; and where it was not written by this job (``ours`` False),
-    with parameters that nobody knows, if it is not much further off than that.
+    with parameters that nobody knows, and no tolerance is given, if it is not much further off than that.
     """
 
     tolerance: float = 0.0
@@ -242,6 +249,37 @@ class PlanSpec:
         return cls(passes, value["tasks_per_message"], value["memory"], value["threads"])
 
 
+def _require_sense(job: Job, spec: PlanSpec) -> None:
+    """Raise ValueError for numbers with which no plan can be made."""
+    for scale in (job.source.scale, *(level.scale for level in job.levels)):
+        _require_sense_of_scale(scale)
+    if not job.levels or min(min(level.factor) for level in job.levels) < 1:
+        raise ValueError("no levels, or factors below 1")
+    if not job.region.volume() or job.kind not in KINDS or job.voxel.data_type not in DATA_TYPES:
+        raise ValueError(f"{job.kind} of {job.voxel} in {job.region}")
+    if not spec.passes or min(spec.tasks_per_message, spec.memory, spec.threads, job.voxel.channels) < 1:
+        raise ValueError(f"a plan of {len(spec.passes)} passes, {spec.memory} bytes, {spec.threads} threads")
+    for each in spec.passes:
+        _require_sense_of_pass(each, job)
+
+
+def _require_sense_of_scale(scale: ScaleInfo) -> None:
+    sizes = (scale.size, *scale.chunk_sizes)
+    if not scale.chunk_sizes or min(map(min, sizes)) < 1:
+        raise ValueError(f"a scale of {scale.size} in chunks of {scale.chunk_sizes}")
+    if len(scale.resolution) != 3 or not all(0 < length < math.inf for length in scale.resolution):
+        raise ValueError(f"a resolution of {scale.resolution}")
+
+
+def _require_sense_of_pass(spec: PassSpec, job: Job) -> None:
+    if not 0 <= spec.first < spec.stop <= len(job.levels) or min(*spec.task_shape, *spec.block_shape) < 1:
+        raise ValueError(f"a pass {spec}")
+    if math.prod(-(-n // shape) for n, shape in zip(job.region.size(), spec.task_shape, strict=True)) > MOST_TASKS:
+        raise ValueError(f"tasks of {spec.task_shape} in {job.region}")
+    if spec.picked and (spec.picked[0] < 0 or any(a >= b for a, b in pairwise(spec.picked))):
+        raise ValueError("tasks that are picked twice, or not in order")
+
+
 def job_document(job: Job, spec: PlanSpec) -> dict[str, Any]:
     """What ``job.json`` holds. No credentials are in it."""
     reach = {"source": job.source.location.options.to_json(), "destination": job.destination.options.to_json()}
@@ -257,7 +295,10 @@ def read_job_document(document: dict[str, Any]) -> tuple[Job, PlanSpec]:
         raise StateError(f"job.json has version {document.get('version')!r}; this cvbatch reads {VERSION}")
     try:
         job, spec = Job.from_json(document["job"], document["reach"]), PlanSpec.from_json(document["plan"])
-    except (KeyError, TypeError, ValueError) as error:
+        require_types(job)
+        require_types(spec)
+        _require_sense(job, spec)
+    except UNREADABLE as error:
         raise StateError(f"job.json cannot be understood: {error!r}") from error
     if job.id != document.get("id"):
         raise StateError(f"job.json says that it is job {document.get('id')!r}, its content is job {job.id}")

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cvbatch.counts import Counts, TaskResult
 from cvbatch.metadata.task import Batch
+from cvbatch.metadata.typed import require_types
 
 
 def receipt_key(batch: Batch) -> str:
@@ -68,8 +69,11 @@ class Receipt:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`. Receipts of version 1 don't say how the tasks went."""
-        return cls(
+        """The inverse of :meth:`to_json`. Receipts of version 1 don't say how the tasks went.
+
+        Raises one of :data:`UNREADABLE` for what is none.
+        """
+        receipt = cls(
             Batch(value["job"], value["pass"], value["start"], value["stop"]),
             TaskResult.from_json(value),
             value["finished"],
@@ -81,6 +85,8 @@ class Receipt:
                 value.get("peak_memory_bytes", 0),
             ),
         )
+        require_types(receipt)
+        return receipt
 
 
 @dataclass(frozen=True)
@@ -104,3 +110,10 @@ class Failure:
             "errors": list(self.errors),
             "traceback": self.traceback,
         }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The inverse of :meth:`to_json`. Raises one of :data:`UNREADABLE` for what is none."""
+        failure = cls(value["task"], value["box"], tuple(value["errors"]), value["traceback"])
+        require_types(failure)
+        return failure

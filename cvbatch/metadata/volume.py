@@ -10,7 +10,10 @@ import numpy as np
 from cvbatch.codecs import array_codec, codecs_for
 from cvbatch.errors import ScaleUnavailableError, UnsupportedFormatError
 from cvbatch.geometry import Bbox, Vec
+from cvbatch.storage import leaves
 
+# Along an axis: numbers beyond it are nobody's, and too large to reckon with.
+MOST_VOXELS = 1 << 48
 LAYER_TYPES = ("image", "segmentation")
 # The ones that the Precomputed format names.
 DATA_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32")
@@ -91,8 +94,20 @@ class VolumeInfo:
         return next((i for i, scale in enumerate(self.scales) if scale.resolution == resolution), None)
 
 
+def check_key(scale: ScaleInfo) -> None:
+    """Raise :class:`UnsupportedFormatError` for a scale outside of its volume's folder: it can only be read."""
+    if leaves(scale.key):
+        raise UnsupportedFormatError(
+            f"the key {scale.key!r} of a scale leads out of its volume: it can be read, and nothing is written or"
+            " deleted there. Open the volume that it belongs to"
+        )
+
+
 def check_writable(voxel: VoxelType, scale: ScaleInfo) -> None:
-    """Raise :class:`UnsupportedFormatError` where such voxels can't be written in a scale's encoding."""
+    """Raise :class:`UnsupportedFormatError` where such voxels can't be written in a scale's encoding, or place."""
+    check_key(scale)
+    if max(*scale.size, *scale.chunk_size) > MOST_VOXELS:
+        raise UnsupportedFormatError(f"chunks or a size beyond {MOST_VOXELS:,} voxels along an axis cannot be written")
     codec = array_codec(scale.encoding, scale.other)
     if not codec.traits.writable or not codec.holds(voxel.dtype, voxel.channels):
         possible = ", ".join(codecs_for(voxel.dtype, voxel.channels))

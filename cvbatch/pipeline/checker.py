@@ -92,8 +92,8 @@ class ChunkChecker:
         again = self.reader.codec.decode(self.reader.codec.encode(expected), self.reader.layout(index))
         usual = np.abs(_difference(expected, again))
         bound = self.check.tolerance
-        if not self.check.ours:
-            bound = max(bound, LOSS_FACTOR * float(usual.max(initial=0.0)) + LOSS_SLACK)
+        if not self.check.ours and bound == 0:
+            bound = LOSS_FACTOR * float(usual.max(initial=0.0)) + LOSS_SLACK
         off = usual if _same(again, found) else np.abs(_difference(expected, found))
         measured = Verdict(lossy_voxels=off.size, error_sum=float(off.sum()), error_max=float(off.max(initial=0.0)))
         if off is usual:

@@ -28,7 +28,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 def missing_chunk(name: str) -> EmptyVolumeException:
     """What to say of a chunk that is absent and may not be."""
     return EmptyVolumeException(
-        f"{name} is missing; to read it as background, set fill_missing=True (in a configuration: source.missing: fill)"
+        f"{name} is missing; to read absent chunks as background, set source.missing: fill in a configuration, or "
+        "fill_missing=True in Python"
     )
 
 

@@ -63,9 +63,10 @@ def _next_pass(job: Job, region: Bbox, first: int, crew: Crew) -> PassSpec:
         if fits and len(ChunkGrid(region, least.task)) >= min(least_tasks, possible):
             extents = _extents(job, levels, region, crew)
             return PassSpec(first, stop, extents.task, extents.block)
+    threads = f", fewer workers.threads than {crew.threads}" if crew.threads > 1 else ""
     raise MemoryBudgetError(
         f"workers.memory is {crew.memory:,} bytes; the largest of the smallest tasks possible needs "
-        f"{least_memory(job, crew):,}. Give at least that, fewer workers.threads than {crew.threads}, or smaller chunks"
+        f"{least_memory(job, crew):,}. Give at least that{threads}, or smaller chunks"
     )
 
 

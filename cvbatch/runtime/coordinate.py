@@ -25,6 +25,7 @@ from cvbatch.runtime.report import FailedTask, Report, TaskTotals
 from cvbatch.runtime.sign import sign
 from cvbatch.runtime.state import Overview, State, open_state
 from cvbatch.runtime.tasks import peak_memory_bytes
+from cvbatch.storage import open_store
 
 WATCH_SECONDS = 2.0
 TICK_SECONDS = 0.1
@@ -179,6 +180,8 @@ class Coordinator:
     def _report(self, plan: Plan, state: State, before: int) -> Report:
         done = tasks_done(plan, state.done())
         if done == len(plan) and plan.job.check is None:
+            # What workers of this machine that were killed have left; others are for theirs.
+            open_store(plan.job.destination).sweep()
             sign(plan, state)
         lock_of(plan, self._owner).release()
         failures = state.failures()

@@ -28,6 +28,9 @@ from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundin
 from cvbatch.runtime.tasks import peak_memory_bytes
 from cvbatch.storage import Location, open_store
 
+# How often a run says that it lives, and how far it is: requests cost, files don't.
+BEAT_SECONDS, LOCAL_BEAT_SECONDS = 60.0, 3.0
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -118,8 +121,15 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
         prepare(plan, state)
         processes = max(1, min(options.crew.processes, len(plan) - before))
         options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), processes))
+        remote = state.location.is_remote or plan.job.destination.is_remote
         around = Surroundings(
-            state, open_store(plan.job.destination), options.tell, options.stop, lock.renew, options.retries
+            state,
+            open_store(plan.job.destination),
+            options.tell,
+            options.stop,
+            lock.renew,
+            options.retries,
+            beat_seconds=BEAT_SECONDS if remote else LOCAL_BEAT_SECONDS,
         )
         with (
             hired(plan, processes) as workers,

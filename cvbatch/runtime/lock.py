@@ -10,12 +10,14 @@ from typing import Any, Protocol
 
 from cvbatch.errors import InputError, JobBusyError, LockLostError, StorageError
 from cvbatch.geometry import Bbox
+from cvbatch.metadata.job import UNREADABLE
 from cvbatch.planner import Plan
 from cvbatch.runtime.host import identity, now_text, surely_dead
 from cvbatch.storage import Blob, Store, open_store
 
 FOLDER = ".cvbatch/locks/"
 LEASE_SECONDS = 300.0
+MOST_PIDS = 1 << 22
 
 
 def locked_boxes(plan: Plan) -> dict[str, list[int]]:
@@ -180,8 +182,20 @@ def _dump(document: dict[str, Any]) -> bytes:
 
 
 def _load(blob: Blob) -> dict[str, Any]:
+    """What a lock says; nothing where it can't be understood: it is nobody's then."""
     try:
         found = json.loads(bytes(blob.data))
-    except ValueError:
+        boxes = {key: Bbox.from_list(box) for key, box in found["boxes"].items()}
+        whole = all(len(box.minpt) == 3 for box in boxes.values()) and found["expires"] >= 0
+        return found if whole and _is_owner(found["owner"]) else {}
+    except UNREADABLE:
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _is_owner(owner: Any) -> bool:
+    """Whether this can be the owner of a lock: a process, or those who share a queue."""
+    if not isinstance(owner, dict):
+        return False
+    if "queue" in owner:
+        return True
+    return type(owner.get("pid")) is int and 0 < owner["pid"] < MOST_PIDS and {"host", "started"} <= owner.keys()

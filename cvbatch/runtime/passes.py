@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cvbatch.geometry import Bbox
-from cvbatch.metadata import Batch, Job, Task
+from cvbatch.metadata import Batch, Job, Task, check_key
 from cvbatch.planner import Crew, Pass, Plan, cut
 from cvbatch.runtime.ranges import Ranges, runs_of
 from cvbatch.runtime.state import State
 
 
 def planned(job: Job, state: State, crew: Crew) -> Plan:
-    """The plan of a job: as it was cut at its first start, else for this crew. Nothing is written."""
+    """The plan of a job: as it was cut at its first start, else for this crew. Nothing is written.
+
+    Raises :class:`~cvbatch.errors.UnsupportedFormatError` for a job that would write outside of its destination.
+    """
+    check_keys(job)
     found = state.read_job()
     return Plan(job, cut(job, crew) if found is None else found[1])
+
+
+def check_keys(job: Job) -> None:
+    """Raise :class:`~cvbatch.errors.UnsupportedFormatError` where a level that is written is not in the destination."""
+    if job.check is None:
+        for level in job.levels:
+            check_key(level.scale)
 
 
 def tasks_done(plan: Plan, done: dict[int, Ranges]) -> int:

@@ -15,7 +15,7 @@ from cvbatch.counts import Counts, TaskResult
 from cvbatch.errors import StateError
 from cvbatch.findings import Verdict
 from cvbatch.metadata import Batch, Course, Failure, Job, PlanSpec, Receipt, Task
-from cvbatch.metadata.job import job_document, read_job_document
+from cvbatch.metadata.job import UNREADABLE, job_document, read_job_document
 from cvbatch.metadata.receipt import receipt_key
 from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
@@ -78,7 +78,7 @@ class State:
                 continue
             try:
                 yield Receipt.from_json(document)
-            except (KeyError, TypeError, ValueError) as error:
+            except UNREADABLE as error:
                 raise StateError(f"{self.store.url}/{key} cannot be understood: {error!r}") from error
 
     def counts(self) -> Counts:
@@ -161,7 +161,7 @@ class State:
         folder = f"attempts/{task.name}/"
         self._write(f"{folder}{time.time_ns():020d}-{worker_name()}.json", {"error": error, "at": now_text()})
         found = [self._read(key) for key in sorted(self.store.list(folder))]
-        return [str(document["error"]) for document in found if document is not None]
+        return [str(document.get("error")) for document in found if document is not None]
 
     def has_receipt(self, batch: Batch) -> bool:
         """Whether there is a receipt of just these tasks."""
@@ -183,12 +183,15 @@ class State:
 
     def failures_of(self, tasks: Iterable[Task]) -> list[Failure]:
         """Why tasks were given up."""
-        documents = self._read_all([f"failures/{task.name}.json" for task in sorted(tasks)])
-        return [
-            Failure(found["task"], found["box"], tuple(found["errors"]), found["traceback"])
-            for found in documents
-            if found is not None
-        ]
+        keys = [f"failures/{task.name}.json" for task in sorted(tasks)]
+        found = zip(keys, self._read_all(keys), strict=True)
+        return [self._failure(key, document) for key, document in found if document is not None]
+
+    def _failure(self, key: str, document: dict[str, Any]) -> Failure:
+        try:
+            return Failure.from_json(document)
+        except UNREADABLE as error:
+            raise StateError(f"{self.store.url}/{key} cannot be understood: {error!r}") from error
 
     def beat(self, worker: str, document: dict[str, Any]) -> None:
         """Say that a worker is alive."""

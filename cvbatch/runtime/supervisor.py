@@ -118,6 +118,8 @@ class Supervisor:
             self._land(queue)
         self._land(queue, everything=True)
         self._finish_writing()
+        if self._idle(queue):
+            return  # What was asked to stop was done anyway.
         raise InterruptedRun(
             f"stopped on request after {self.progress.done} tasks; run the same again to go on with the rest"
         )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cvbatch.errors import CvbatchError, InterruptedRun, StateError, UnsupportedProtocolError
 from cvbatch.events import RunStarted, Subscriber, TaskDone, ignore
 from cvbatch.memory import sweep_segments
+from cvbatch.metadata import Job
 from cvbatch.planner import Plan
 from cvbatch.queues import SharedQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.execute import check_room
 from cvbatch.runtime.lock import lock_of
-from cvbatch.runtime.passes import tasks_done, tasks_to_come
+from cvbatch.runtime.passes import check_keys, tasks_done, tasks_to_come
 from cvbatch.runtime.prepare import check_destination
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
 from cvbatch.runtime.state import State
@@ -64,6 +66,14 @@ def work(queue: SharedQueue, options: WorkOptions) -> WorkSummary:
     return _Worker(queue, options).run()
 
 
+def _places(job: Job) -> list[str]:
+    """The URLs that a job touches: its volumes, and the scales in them, whose keys may lead elsewhere."""
+    scales = [(job.source.location, job.source.scale.key)]
+    scales += [(job.destination, level.scale.key) for level in job.levels]
+    followed = [replace(place, path=posixpath.normpath(f"{place.path}/{key}")) for place, key in scales]
+    return [job.source.location.url, job.destination.url, *(place.url for place in followed)]
+
+
 class _Worker:
     def __init__(self, queue: SharedQueue, options: WorkOptions) -> None:
         self._options = options
@@ -111,7 +121,8 @@ class _Worker:
         if found is None:
             raise StateError(f"{message.state.url} has no job.json: job {message.batch.job_id} is gone")
         plan = Plan(*found)
-        self._check_allowed(plan.job.source.location.url, plan.job.destination.url)
+        self._check_allowed(*_places(plan.job))
+        check_keys(plan.job)
         if is_inline(plan.job):
             raise UnsupportedProtocolError(f"job {plan.job.id} is of mem://, which is in another process")
         check_destination(plan.job)
@@ -119,6 +130,8 @@ class _Worker:
             raise StateError(f"job {plan.job.id} has no pass {message.batch.pass_number}")
         if message.batch.stop > len(plan.passes[message.batch.pass_number]):
             raise StateError(f"job {plan.job.id} has no tasks up to {message.batch.stop}")
+        if any(each.picked and each.picked[-1] >= len(each.grid) for each in plan.passes):
+            raise StateError(f"job {plan.job.id} is a sample of tasks that there are not")
         return state, plan
 
     def _check_allowed(self, *urls: str) -> None:

@@ -30,14 +30,15 @@ class Sample:
 def write_sample(folder: str, size: Vec) -> Sample:
     """Write ``em`` (uint8 image) and ``seg`` (uint64 labels) of ``size`` voxels below a folder or URL.
 
-    Raw chunks of 64³ with gzip. The same size gives the same bytes. Raises :class:`InputError` where other
-    volumes are there, which stay as they are.
+    Raw chunks of 64³ with gzip. The same size gives the same bytes. Of a sample that is there coarser scales that were
+    added stay. Raises :class:`InputError` where other volumes are there, which stay as they are.
     """
     home = parse_location(folder)
     image, segmentation = home.below("em"), home.below("seg")
     for place, voxel in ((image, IMAGE), (segmentation, SEGMENTATION)):
         found = read_info(open_store(place))
-        if found is not None and found != _info(voxel, size):
+        wanted = _info(voxel, size)
+        if found is not None and (found.voxel, found.scales[:1]) != (wanted.voxel, wanted.scales):
             raise InputError(f"another volume is at {place.url}; give the sample a folder of its own")
     em, seg = synthesize((size.x, size.y, size.z))
     _write(image, IMAGE, em[..., None])
@@ -64,4 +65,5 @@ def _write(place: Location, voxel: VoxelType, voxels: Voxels) -> None:
     for index in grid.indices(scale.bounds):
         writer.write(cell, index, voxels[grid.box(index).to_slices()], tally)
     cell.finish()
-    write_info(store, info)
+    if read_info(store) is None:
+        write_info(store, info)

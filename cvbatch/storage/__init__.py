@@ -1,6 +1,6 @@
 """Stores: bytes under keys below one URL."""
 
-from cvbatch.storage.base import Blob, Buffer, Store
+from cvbatch.storage.base import Blob, Buffer, Store, leaves
 from cvbatch.storage.local import LocalStore
 from cvbatch.storage.open import credentials_of, open_store
 from cvbatch.storage.options import StoreOptions
@@ -14,6 +14,7 @@ __all__ = [
     "Store",
     "StoreOptions",
     "credentials_of",
+    "leaves",
     "open_store",
     "parse_location",
 ]

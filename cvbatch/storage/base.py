@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -21,12 +22,23 @@ class Blob:
     encoding: str = ""
 
 
+def leaves(key: str) -> bool:
+    """Whether a key, followed as a path, leads out of its store.
+
+    >>> leaves("../other/4_4_40"), leaves("4_4_40/../../other"), leaves("a/../b..c")
+    (True, True, False)
+    """
+    # Nearly all keys are done with the first look.
+    return ".." in key and (posixpath.normpath(key.lstrip("/")) + "/").startswith("../")
+
+
 class Store(Protocol):
     """Objects under keys below one URL. Safe to use from several threads.
 
     An object is either whole or not there. What is *absent* is a value (``None``, ``False``); what is
     *forbidden* raises :class:`~cvbatch.errors.ForbiddenError`; what *failed* raises
-    :class:`~cvbatch.errors.StorageError`.
+    :class:`~cvbatch.errors.StorageError`. Nothing outside of the URL is written or deleted: keys that lead there
+    (:func:`leaves`) are forbidden.
     """
 
     url: str

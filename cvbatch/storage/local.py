@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 
 from cvbatch.errors import ForbiddenError, StorageError
 from cvbatch.liveness import process_lives
-from cvbatch.storage.base import OCTETS, Blob, Buffer, Store
+from cvbatch.storage.base import OCTETS, Blob, Buffer, Store, leaves
 
 EXTENSIONS = {"": "", "gzip": ".gz", "br": ".br", "zstd": ".zstd", "xz": ".xz", "bzip2": ".bz2"}
 ENCODINGS = {extension: encoding for encoding, extension in EXTENSIONS.items()}
@@ -92,6 +92,12 @@ class LocalStore:
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
+    def _path_to_change(self, key: str) -> str:
+        """The path of an object that is to be written or deleted, which is never outside of the folder."""
+        if leaves(key):
+            raise ForbiddenError(f"{key} is outside of {self.url}; nothing is written or deleted there")
+        return self._path(key)
+
     def get(self, key: str) -> Blob | None:
         return self._read(key, 0, None)
 
@@ -105,7 +111,8 @@ class LocalStore:
     def _read(self, key: str, start: int, stop: int | None) -> Blob | None:
         """Bytes [start, stop) of the first of the object's possible files that is there."""
         path = self._path(key)
-        for encoding, extension in EXTENSIONS.items():
+        # Twice: who stores it with another extension makes that file and then removes this one, behind our back.
+        for encoding, extension in (*EXTENSIONS.items(), *EXTENSIONS.items()):
             try:
                 # os.open and os.pread cost half of what a Python file object does, and chunks are small.
                 handle = os.open(path + extension, os.O_RDONLY | os.O_CLOEXEC)
@@ -122,7 +129,7 @@ class LocalStore:
         return None
 
     def put(self, key: str, blob: Blob, content_type: str = OCTETS, durable: bool = False) -> None:
-        path = self._path(key) + EXTENSIONS[blob.encoding]
+        path = self._path_to_change(key) + EXTENSIONS[blob.encoding]
         partial = self._write_partial(path, blob.data, durable)
         try:
             os.rename(partial, path)
@@ -162,9 +169,9 @@ class LocalStore:
         return partial
 
     def create(self, key: str, data: Buffer) -> bool:
+        path = self._path_to_change(key)
         if self.exists(key):  # Perhaps under an extension, where the link below would not meet it.
             return False
-        path = self._path(key)
         partial = self._write_partial(path, data, durable=True)
         try:
             os.link(partial, path)
@@ -177,8 +184,9 @@ class LocalStore:
         return True
 
     def delete(self, key: str) -> None:
+        path = self._path_to_change(key)
         for extension in ENCODINGS:
-            self._unlink(self._path(key) + extension)
+            self._unlink(path + extension)
 
     def delete_all(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -203,7 +211,7 @@ class LocalStore:
         return True
 
     def exists(self, key: str) -> bool:
-        return any(_is_file(self._path(key) + extension) for extension in ENCODINGS)
+        return any(_is_file(self._path(key) + extension) for extension in (*ENCODINGS, *ENCODINGS))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         for name in self._files(prefix):

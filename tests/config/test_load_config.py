@@ -117,3 +117,18 @@ def test_overrides_replace_keys(tmp_path):
 def test_problems_of_overrides_say_so(tmp_path):
     assert problems(GOOD, tmp_path, ["destination.compress=zip"])[0].startswith("--set: destination.compress")
     assert "is not key=value" in problems(GOOD, tmp_path, ["destination"])[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"workers": {"memory": "lots"}}, "should be bytes, such as 2GiB, not 'lots'"),
+        ({"destination": {"path": "mem://b", "sharding": "foo"}}, "'none' or 'auto', or input should be a valid dict"),
+    ],
+)
+def test_a_problem_is_told_once_and_in_words(keys, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config({"job": "transfer", "source": "mem://a", "destination": "mem://b", **keys})
+    (problem,) = caught.value.problems
+    assert message in problem.message
+    assert "[" not in problem.key

@@ -508,3 +508,23 @@ def test_the_umask_and_owner_of_repaired_files_are_those_of_others(plain):
     remove(plain)
     verify(plain, REPAIR)
     assert {os.stat(path).st_mode for path in chunks(plain)} == modes
+
+
+def test_a_deletion_is_not_verified(plain):
+    # Repairing it would delete.
+    with pytest.raises(InputError, match="makes nothing that could be compared"):
+        verify({"job": "delete", "source": plain["destination"]["path"], "mips": [1]}, REPAIR)
+
+
+def test_missing_chunks_of_tasks_that_failed_are_counted(plain):
+    next((Path(plain["source"]) / "4_4_40").iterdir()).unlink()
+    chunks(plain)[0].unlink()
+    found = verify(plain)
+    assert found.report is not None
+    assert found.report.tasks.failed == 1
+    assert found.count("missing") == 1
+
+
+def test_a_web_server_does_not_list(plain):
+    with pytest.raises(InputError, match="doesn't list what it has"):
+        verify_volumes(parse_location(plain["source"]), parse_location("http://127.0.0.1:1/out"))

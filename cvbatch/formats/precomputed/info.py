@@ -15,6 +15,9 @@ from cvbatch.metadata.job import scale_from_json, scale_to_json
 from cvbatch.metadata.volume import DATA_TYPES, LAYER_TYPES, ScaleInfo, VolumeInfo, VoxelType
 from cvbatch.storage import Store
 
+# The product of all lengths of a chunk can still be reckoned with as a float.
+LARGEST_NUMBER = 1 << 200
+
 
 def read_info(store: Store) -> VolumeInfo | None:
     """The ``info`` of the volume at a store, None where there is none."""
@@ -89,7 +92,7 @@ def _volume(document: object) -> VolumeInfo:
     if not scales:
         raise _MemberError("scales is empty")
     channels = _member(document, "num_channels", int, "")
-    if channels < 1:
+    if not 1 <= channels <= LARGEST_NUMBER:
         raise _MemberError(f"num_channels is {channels}")
     voxel = VoxelType(
         _one_of(_member(document, "type", str, ""), LAYER_TYPES, "type"),
@@ -129,7 +132,7 @@ def _is_length(value: object) -> bool:
 def _integers(value: object, where: str, least: int | None) -> Vec:
     if isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value):
         vec = Vec(*value)
-        if least is None or min(vec) >= least:
+        if (least is None or min(vec) >= least) and max(map(abs, vec)) <= LARGEST_NUMBER:
             return vec
     bound = "" if least is None else f" of at least {least}"
     raise _MemberError(f"{where} should be three whole numbers{bound}, not {value!r:.60}")

@@ -11,6 +11,8 @@ from cvbatch.codecs import byte_codec, decompress
 from cvbatch.errors import DecodingError, InputError
 from cvbatch.formats.precomputed.sharding.morton import MortonCode
 from cvbatch.formats.precomputed.sharding.shard import (
+    ENTRY_BYTES,
+    LARGEST_INDEX,
     Minishard,
     decode_minishard,
     decode_shard,
@@ -31,6 +33,8 @@ GROUP_VOXELS = 4 << 20
 JOINED_GAP = 16 << 10
 # Nothing that a chunk decompresses to is larger.
 LARGEST_CHUNK = 1 << 40
+# Chunks outside of the scale that a minishard may have besides: the scale was larger once.
+SPARE_INDEX_BYTES = 1 << 20
 # A shard's index that is not larger is read as a whole, and serves for all its minishards.
 SMALL_INDEX_BYTES = 64 << 10
 
@@ -54,6 +58,8 @@ class ShardedChunks:
         self._scale_key = scale.key
         self.spec = ShardingSpec.from_json(scale.sharding)
         self._code = MortonCode(self.grid.shape)
+        # A few bytes can claim gigabytes; no minishard has more chunks than the scale.
+        self._most_index_bytes = min(LARGEST_INDEX, ENTRY_BYTES * self.grid.shape.product() + SPARE_INDEX_BYTES)
         self.cells = ChunkGrid(scale.bounds, self.write_cell(scale))
         self._indices: Lru[tuple[int, int | None], Minishard | bytes | None] = Lru(INDEX_CACHE_BYTES, _weight)
 
@@ -119,7 +125,7 @@ class ShardedChunks:
         if blob is None:
             return {}
         try:
-            return decode_shard(self.spec, blob.data)
+            return decode_shard(self.spec, blob.data, self._most_index_bytes)
         except DecodingError as error:
             raise DecodingError(f"{self._store.url}/{key} is damaged: {error}") from error
 
@@ -178,7 +184,7 @@ class ShardedChunks:
         if span is None:
             return None
         data = self._range(key, *span)
-        found = decode_minishard(self.spec, data)
+        found = decode_minishard(self.spec, data, self._most_index_bytes)
         outside = found.starts < self.spec.index_bytes
         inside_index = (found.starts < span[1]) & (found.stops > span[0])
         if outside.any() or inside_index.any():

@@ -57,10 +57,10 @@ def minishard_span(spec: ShardingSpec, entry: bytes) -> tuple[int, int] | None:
     return spec.index_bytes + start, spec.index_bytes + stop
 
 
-def decode_minishard(spec: ShardingSpec, data: Buffer) -> Minishard:
-    """The index of a minishard. Raises :class:`DecodingError` for one that makes no sense."""
+def decode_minishard(spec: ShardingSpec, data: Buffer, most_bytes: int = LARGEST_INDEX) -> Minishard:
+    """The index of a minishard. Raises :class:`DecodingError` for one that makes no sense, or is larger."""
     encoding = "gzip" if spec.minishard_index_encoding == "gzip" else ""
-    raw = bytes(decompress(data, encoding, LARGEST_INDEX))
+    raw = bytes(decompress(data, encoding, most_bytes))
     if len(raw) % ENTRY_BYTES != 0:
         raise DecodingError(f"the minishard's index has {len(raw)} bytes, which is no multiple of {ENTRY_BYTES}")
     deltas = np.frombuffer(raw, "<u8").reshape((ROW, -1))
@@ -74,8 +74,11 @@ def decode_minishard(spec: ShardingSpec, data: Buffer) -> Minishard:
     return Minishard(ids, starts, starts + sizes)
 
 
-def decode_shard(spec: ShardingSpec, data: Buffer) -> dict[int, bytes]:
-    """All chunks of a shard by id, as they are stored. Raises :class:`DecodingError`."""
+def decode_shard(spec: ShardingSpec, data: Buffer, most_bytes: int = LARGEST_INDEX) -> dict[int, bytes]:
+    """All chunks of a shard by id, as they are stored; no index of a minishard has more than ``most_bytes``.
+
+    Raises :class:`DecodingError`.
+    """
     raw = bytes(data)
     spans: dict[int, tuple[int, int]] = {}
     if len(raw) < spec.index_bytes:
@@ -84,7 +87,7 @@ def decode_shard(spec: ShardingSpec, data: Buffer) -> dict[int, bytes]:
         span = minishard_span(spec, raw[start : start + 16])
         if span is None:
             continue
-        minishard = decode_minishard(spec, _part(raw, *span))
+        minishard = decode_minishard(spec, _part(raw, *span), most_bytes)
         found = zip(minishard.ids.tolist(), minishard.starts.tolist(), minishard.stops.tolist(), strict=True)
         spans |= {chunk_id: (first, last) for chunk_id, first, last in found}
     for (_, before), (after, _) in pairwise(sorted(span for span in spans.values() if span[0] < span[1])):
