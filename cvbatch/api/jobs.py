@@ -55,18 +55,19 @@ def describe(config: AnyConfig, calibrate: bool = False) -> dict[str, Any]:
     }
 
 
-def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:
+def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None, force: bool = False) -> Report:
     """Run a job, or what is left of it, to its end; what this run did.
 
-    ``tell`` hears what happens (:mod:`cvbatch.events`), ``stop`` ends the run early. Raises errors of
+    ``tell`` hears what happens (:mod:`cvbatch.events`), ``stop`` ends the run early, ``force`` writes although another
+    job holds the region. Raises errors of
     :class:`~cvbatch.errors.InputError` before anything is changed and
     :class:`~cvbatch.errors.InterruptedRun` when stopped. Failed tasks don't raise: see ``Report.failures``.
     """
     resolved, _ = resolved_with_state(config)
-    return execute_resolved(resolved, run_options(resolved, tell, stop))
+    return execute_resolved(resolved, run_options(resolved, tell, stop, force))
 
 
-def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None) -> Report:
+def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None, force: bool = False) -> Report:
     """As :func:`run`, for a job that was started before.
 
     Raises :class:`~cvbatch.errors.StateError` where it was not.
@@ -74,7 +75,7 @@ def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None =
     resolved, state = resolved_with_state(config)
     if state.read_job() is None:
         raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
-    return execute_resolved(resolved, run_options(resolved, tell, stop))
+    return execute_resolved(resolved, run_options(resolved, tell, stop, force))
 
 
 def enqueue(config: AnyConfig) -> int:

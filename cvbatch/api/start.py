@@ -33,7 +33,7 @@ def resolved_with_state(config: AnyConfig) -> tuple[Resolved, State]:
     return resolved, state
 
 
-def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> RunOptions:
+def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None, force: bool = False) -> RunOptions:
     """How a configuration wants its job to be run."""
     return RunOptions(
         crew=resolved.crew,
@@ -41,6 +41,7 @@ def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> 
         tell=tell,
         stop=stop or StopFlag(),
         retries=Retries(resolved.queue.max_attempts),
+        force=force,
     )
 
 

@@ -26,9 +26,15 @@ if TYPE_CHECKING:
     from cvbatch.runtime import Report, StopFlag
 
 
+force_option = click.option(
+    "--force", is_flag=True, help="Write although another job says that it is writing to the region."
+)
+
+
 @click.command()
 @config_arguments
 @click.option("--detach", is_flag=True, help="Only send the tasks to the shared queue: `cvbatch enqueue`.")
+@force_option
 @yes_option
 @output_options
 @click.pass_context
@@ -48,6 +54,7 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
     from cvbatch.api import run as run_job
 
     if detach:
+        said.pop("force")
         context.invoke(enqueue, config=config, overrides=overrides, **said)
     else:
         _run(run_job, config, overrides, said)
@@ -55,6 +62,7 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
 
 @click.command()
 @config_arguments
+@force_option
 @yes_option
 @output_options
 def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
@@ -81,9 +89,10 @@ def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], sa
     stop = StopFlag()
     loaded = load_config(config, overrides)
     confirm_deletion(loaded, said.pop("yes"), make_plan)
+    force = said.pop("force")
     output = Output(**said)
     with signals(stop), progress(output) as tell:
-        report = job(loaded, tell, stop)
+        report = job(loaded, tell, stop, force)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
         if output.quiet:

@@ -93,7 +93,7 @@ class Coordinator:
         The lock is shared by all who work on this job, and outlives a coordinator that is stopped.
         """
         self.queue.counts()  # To be told now rather than later that there is no such queue.
-        lock = acquire(plan, self._owner)
+        lock = acquire(plan, self._owner, force=self.options.force)
         prepare_destination(plan)
         state.write_job(plan.job, plan.spec)
         # Where another start was faster, the job is cut as that one has cut it.

@@ -11,7 +11,7 @@ from cvbatch.errors import StorageError
 from cvbatch.metadata import Job
 from cvbatch.planner import Plan, tasks_at_once
 from cvbatch.runtime.host import identity, now_text, worker_name
-from cvbatch.runtime.processes import ProcessWorkers
+from cvbatch.runtime.processes import Nursery, ProcessWorkers
 from cvbatch.runtime.supervisor import Supervisor, Surroundings
 from cvbatch.runtime.workers import InlineWorkers, Workers
 
@@ -22,12 +22,23 @@ def is_inline(job: Job) -> bool:
 
 
 @contextmanager
-def hired(plan: Plan, processes: int, most_bytes: float = math.inf) -> Iterator[Workers]:
+def nursery_for(job: Job, processes: int) -> Iterator[Nursery]:
+    """Processes that begin while the job is still prepared, and end with the block if nobody hires them."""
+    nursery = Nursery(0 if is_inline(job) else processes)
+    try:
+        yield nursery
+    finally:
+        nursery.close()
+
+
+@contextmanager
+def hired(plan: Plan, processes: int, nursery: Nursery, most_bytes: float = math.inf) -> Iterator[Workers]:
     """Processes, or the calling one where a volume lives in its memory; those above ``most_bytes`` are replaced."""
     at_once = min(tasks_at_once(plan, each) for each in plan.passes)
     workers: Workers = (
-        InlineWorkers(plan) if is_inline(plan.job) else ProcessWorkers(plan, processes, at_once, most_bytes)
+        InlineWorkers(plan) if is_inline(plan.job) else ProcessWorkers(plan, processes, at_once, nursery, most_bytes)
     )
+    nursery.close()
     clean = False
     try:
         yield workers

@@ -15,7 +15,7 @@ from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Job
 from cvbatch.planner import Crew, Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
 from cvbatch.queues import LocalQueue
-from cvbatch.runtime.crew import hired, is_inline, supervising
+from cvbatch.runtime.crew import hired, is_inline, nursery_for, supervising
 from cvbatch.runtime.lock import Lock, acquire
 from cvbatch.runtime.passes import batches_left, boxes_made_by, missing_tasks, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
@@ -34,13 +34,14 @@ BEAT_SECONDS, LOCAL_BEAT_SECONDS = 60.0, 3.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a job is run; nothing here changes the bytes that it leaves."""
+    """How a job is run; nothing here changes the bytes that it leaves. ``force`` takes the region from who holds it."""
 
     crew: Crew
     state: Location | None = None
     tell: Subscriber = ignore
     stop: StopFlag = field(default_factory=StopFlag)
     retries: Retries = field(default_factory=Retries)
+    force: bool = False
 
 
 def execute(job: Job, options: RunOptions) -> Report:
@@ -113,7 +114,8 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
     """Do what is not done; the plan that holds, how many tasks were done before, and what this run did."""
     sweep_segments()
     check_room(plan, options.crew.processes)
-    with _lock(plan) as lock:
+    hands = max(1, min(options.crew.processes, len(plan)))
+    with nursery_for(plan.job, hands) as nursery, _lock(plan, options.force) as lock:
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()
         plan = plan if resumed is None else Plan(plan.job, resumed[1])
@@ -132,7 +134,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
             beat_seconds=BEAT_SECONDS if remote else LOCAL_BEAT_SECONDS,
         )
         with (
-            hired(plan, processes) as workers,
+            hired(plan, processes, nursery) as workers,
             supervising(plan, workers, around, options.crew.processes) as supervisor,
         ):
             skipped = _run_passes(plan, supervisor, state, options)
@@ -180,8 +182,8 @@ def voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
 
 
 @contextmanager
-def _lock(plan: Plan) -> Iterator[Lock]:
-    lock = acquire(plan)
+def _lock(plan: Plan, force: bool) -> Iterator[Lock]:
+    lock = acquire(plan, force=force)
     try:
         yield lock
     finally:

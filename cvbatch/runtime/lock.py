@@ -103,13 +103,17 @@ def _region_lock(plan: Plan, owner: dict[str, Any] | None, clock: Callable[[], f
     return RegionLock(open_store(plan.job.destination), f"{FOLDER}{plan.job.id}.json", document, clock)
 
 
-def acquire(plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time) -> Lock:
+def acquire(
+    plan: Plan, owner: dict[str, Any] | None = None, clock: Callable[[], float] = time.time, *, force: bool = False
+) -> Lock:
     """Lock what a plan writes, for this process or for an ``owner`` that several processes are, who share the lock.
 
     Raises :class:`JobBusyError` that says who holds an overlapping region, also where a plan writes nothing. Locks that
-    have expired, or whose process on this host is gone, don't count and are removed.
+    have expired, or whose process on this host is gone, don't count and are removed; with ``force`` all that overlap.
     """
     lock = _region_lock(plan, owner, clock)
+    if force:
+        _break_locks(lock)
     if plan.job.check is not None:
         _check_free(lock)
         return NoLock()
@@ -144,6 +148,14 @@ def _check_free(lock: RegionLock) -> None:
             raise JobBusyError(_busy(lock.store, key))
 
 
+def _break_locks(lock: RegionLock) -> None:
+    """Remove the locks on the region, whoever holds them."""
+    for key in lock.store.list(FOLDER):
+        blob = lock.store.get(key)
+        if blob is not None and _overlaps(lock.document["boxes"], _load(blob).get("boxes", {})):
+            lock.store.delete(key)
+
+
 def _is_alive(found: dict[str, Any], clock: Callable[[], float]) -> bool:
     return bool(found.get("expires", 0) >= clock() and not surely_dead(found.get("owner", {})))
 
@@ -167,7 +179,7 @@ def _busy(store: Store, key: str) -> str:
     owner = found.get("owner", {})
     return (
         f"{store.url}: job {found.get('job', '?')} has been writing to this region since {found.get('since', '?')}, "
-        f"{_who(owner)}. Wait for it, or stop it first"
+        f"{_who(owner)}. Wait for it, or stop it first; --force takes the region all the same"
     )
 
 

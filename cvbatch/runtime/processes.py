@@ -16,7 +16,26 @@ from cvbatch.planner import Plan, worker_bytes
 from cvbatch.runtime.child import PATIENCE_SECONDS, Child
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
+WORKER = "cvbatch.runtime.worker"
 MOST_STILLBORN = 5
+
+
+class Nursery:
+    """Worker processes that begin before it is known what they will work on: an interpreter takes its time."""
+
+    def __init__(self, count: int) -> None:
+        self._children = [Child.start(WORKER) for _ in range(count)]
+
+    def take(self) -> Child:
+        """One that has begun, or a new one."""
+        return self._children.pop() if self._children else Child.start(WORKER)
+
+    def close(self) -> None:
+        """End those that nobody took."""
+        for child in self._children:
+            child.process.kill()
+            child.end(PATIENCE_SECONDS)
+        self._children = []
 
 
 @dataclass
@@ -31,8 +50,8 @@ class _Process:
     is_too_large: bool = False
 
     @classmethod
-    def start(cls, plan: Plan) -> _Process:
-        worker = cls(Child.start("cvbatch.runtime.worker"))
+    def start(cls, plan: Plan, child: Child) -> _Process:
+        worker = cls(child)
         worker.child.send(job_document(plan.job, plan.spec))
         return worker
 
@@ -40,16 +59,19 @@ class _Process:
 class ProcessWorkers:
     """``processes`` worker processes. One that dies is replaced, and what it had comes back as errors.
 
-    One that has more than ``most_bytes`` after a task gets no other, and is replaced too.
+    One that has more than ``most_bytes`` after a task gets no other, and is replaced too. The first ones come from a
+    ``nursery``.
     """
 
-    def __init__(self, plan: Plan, processes: int, tasks_at_once: int, most_bytes: float = math.inf) -> None:
+    def __init__(
+        self, plan: Plan, processes: int, tasks_at_once: int, nursery: Nursery, most_bytes: float = math.inf
+    ) -> None:
         self._plan = plan
         self._most_bytes = most_bytes
         self._tasks_at_once = tasks_at_once
         self._peaks_of_the_dead = 0
         self._stillborn = 0
-        self._processes = [_Process.start(plan) for _ in range(processes)]
+        self._processes = [_Process.start(plan, nursery.take()) for _ in range(processes)]
 
     def _free(self, alone: bool) -> _Process | None:
         """The process with the fewest tasks that could take one more."""
@@ -101,7 +123,7 @@ class ProcessWorkers:
         """Put another process in the place of one that has grown."""
         worker.child.send({"stop": True})
         self._peaks_of_the_dead += worker.peak_memory_bytes
-        self._processes[self._processes.index(worker)] = _Process.start(self._plan)
+        self._processes[self._processes.index(worker)] = _Process.start(self._plan, Child.start(WORKER))
         worker.child.end(PATIENCE_SECONDS)
 
     def _bury(self, worker: _Process) -> list[Outcome | Death]:
@@ -119,7 +141,7 @@ class ProcessWorkers:
         worker.child.close()
         sweep_segments()
         self._peaks_of_the_dead += worker.peak_memory_bytes
-        self._processes[self._processes.index(worker)] = _Process.start(self._plan)
+        self._processes[self._processes.index(worker)] = _Process.start(self._plan, Child.start(WORKER))
         error = TaskError(cause, True, suspect=len(worker.tasks) > 1 or starved, starved=starved)
         lost = [Outcome(task, error) for task in worker.tasks]
         return [Death(worker.child.process.pid, cause), *lost]

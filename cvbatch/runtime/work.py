@@ -18,6 +18,7 @@ from cvbatch.runtime.execute import check_room
 from cvbatch.runtime.lock import lock_of
 from cvbatch.runtime.passes import check_keys, tasks_done, tasks_to_come
 from cvbatch.runtime.prepare import check_destination
+from cvbatch.runtime.processes import Nursery
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
 from cvbatch.runtime.state import State
 from cvbatch.runtime.stop import StopFlag
@@ -159,7 +160,7 @@ class _Worker:
         )
         try:
             with (
-                hired(plan, options.processes, options.max_rss) as workers,
+                hired(plan, options.processes, Nursery(0), options.max_rss) as workers,
                 supervising(plan, workers, around, options.processes) as supervisor,
             ):
                 supervisor.run(queue)

@@ -51,7 +51,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
-    plan = Plan(*read_job_document(json.loads(connection.recv_bytes())))
+    try:
+        document = json.loads(connection.recv_bytes())
+    except (EOFError, OSError):
+        return  # There is nothing to do after all.
+    plan = Plan(*read_job_document(document))
     connection.send_bytes(json.dumps({"ready": True}).encode())
     with Arena(plan.job.id, plan.spec.memory) as arena:
         serve(connection, plan, arena, Recorder(int(sys.argv[2])))

@@ -67,6 +67,7 @@ class CachedStore:
         self._store = store
         self._settings = settings
         self._cache = LocalStore(settings.path)
+        self._warned = False
 
     def get(self, key: str) -> Blob | None:
         with self._locked(key, fcntl.LOCK_SH):
@@ -141,7 +142,13 @@ class CachedStore:
             self._make_room(len(kept.data))
             self._cache.put(key, kept)
         except StorageError as error:
-            log.warning("the cache in %s is not used: %s", self._settings.path, error)
+            self._warn("the cache in %s is not used: %s", error)
+
+    def _warn(self, text: str, error: Exception) -> None:
+        """Once: what is true of one chunk will be true of the next thousand."""
+        if not self._warned:
+            self._warned = True
+            log.warning(text, self._settings.path, error)
 
     def _as_kept(self, blob: Blob) -> Blob:
         if self._settings.compress is None:
@@ -186,7 +193,7 @@ class CachedStore:
         try:
             handle = _open_lock(folder, str(zlib.crc32(key.encode()) % LOCKS))
         except OSError as error:
-            log.warning("the cache in %s cannot be locked: %s", self._settings.path, error)
+            self._warn("the cache in %s cannot be locked: %s", error)
             yield
             return
         try:

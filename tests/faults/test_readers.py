@@ -105,6 +105,10 @@ def test_of_two_jobs_on_overlapping_regions_the_second_waits_for_the_first(tmp_p
             assert done.returncode == status, done.stderr
             if status:
                 assert "has been writing to this region" in done.stderr
+        # … unless it is forced
+        overlapping = ("run", other, "--set", "region.min=[32,0,0]", "--set", f"state=file://{tmp_path}/forced")
+        assert cvbatch(*overlapping).returncode == 2
+        assert cvbatch(*overlapping, "--force").returncode == 0
     finally:
         first.send_signal(signal.SIGCONT)
         assert first.wait(60) == 0

@@ -332,12 +332,12 @@ def test_whoever_gets_the_lock_later_goes_on_with_what_is_there(volume, monkeypa
     other = config(volume, "b", workers={"processes": 8})
     others = []
 
-    def later(plan):
+    def later(plan, **how):
         if not others:
             others.append(plan)
             with pytest.raises(InterruptedRun):
                 run(other, tell, stop)
-        return acquire(plan)
+        return acquire(plan, **how)
 
     monkeypatch.setattr(importlib.import_module("cvbatch.runtime.execute"), "acquire", later)
     report = run(config(volume, "b"))
