@@ -145,7 +145,7 @@ def _print_failures(report: Report, to_standard_error: bool) -> None:
         click.echo(text, err=to_standard_error)
 
     if report.tasks.skipped:
-        say(f"  skipped  {report.tasks.skipped} tasks that would have read what failed tasks make")
+        say(f"  skipped  {plural(report.tasks.skipped, 'task')} that would have read what failed tasks make")
     for failure in report.failures[:20]:
         say(f"  failed   task {failure.task}, voxels {failure.box}: {failure.error}")
     if len(report.failures) > 20:

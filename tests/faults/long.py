@@ -6,6 +6,7 @@
 - ``fuzz --cases 1000000 --chunks 20000``: the parsers with so many cases in all, each array encoding with so many
 - ``network``: three hosts in network namespaces (needs root and ``ip``); a link is cut for longer than a lease
 - ``tasks --tasks 20000``: so many small tasks by one worker, whose memory, handles and threads are watched
+- ``audit``: the packages of this environment by ``pip-audit``, which has to be installed and needs a network
 - ``all``
 
 Each part prints lines while it works, and at its end a JSON document; ``--json FILE`` gets all of them. The exit status
@@ -159,7 +160,22 @@ def network(options: argparse.Namespace) -> dict[str, Any]:
         return cut_and_heal(place, options.seed, say)
 
 
-PARTS = {"kills": kills, "fuzz": fuzz, "network": network, "tasks": tasks}
+def audit(options: argparse.Namespace) -> dict[str, Any]:
+    """Known holes in the packages of this environment, by ``pip-audit`` (which is installed by hand)."""
+    import subprocess
+
+    words = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off", "--skip-editable"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        return {"defects": {}, "not_run": done.stderr.strip()[-200:] or "pip-audit said nothing"}
+    packages = json.loads(done.stdout)["dependencies"]
+    audited = [each for each in packages if "skip_reason" not in each]
+    holes = {each["name"]: [hole["id"] for hole in each["vulns"]] for each in audited if each["vulns"]}
+    say(f"audit: {len(audited)} of {len(packages)} packages could be looked up, {len(holes)} have known holes")
+    return {"packages": len(packages), "audited": len(audited), "defects": holes}
+
+
+PARTS = {"kills": kills, "fuzz": fuzz, "network": network, "tasks": tasks, "audit": audit}
 
 
 def main() -> int:
