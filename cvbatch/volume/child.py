@@ -6,6 +6,7 @@ It is told a piece of work, and then numbers of its parts. It ends when nobody i
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -61,6 +62,9 @@ def serve(connection: Connection, recorder: Recorder) -> None:
             if "do" in message:
                 answer = worker.do(range(*message["do"]))
                 connection.send_bytes(json.dumps(answer).encode())
+            elif "environment" in message:
+                os.environ.clear()
+                os.environ.update(message["environment"])
             elif "forget" in message:
                 worker.forget()
             else:

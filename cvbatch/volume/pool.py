@@ -69,6 +69,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._children: list[Child] = []
+        self._environments: dict[Child, dict[str, str]] = {}
         self._lock = threading.Lock()
 
     def run(self, work: Work, processes: int, tick: Tick = no_tick) -> None:
@@ -82,6 +83,7 @@ class Pool:
             children = self._children[:processes]
             document = work_document(work)
             for child in children:
+                self._tell_environment(child)
                 child.send(document)
             handout = Handout(len(work), max(1, len(work) // (processes * PARTS_A_PROCESS)))
             busy = _Busy(children, handout, tick)
@@ -95,6 +97,13 @@ class Pool:
                     self._remove(child)
             handout.raise_failure()
 
+    def _tell_environment(self, child: Child) -> None:
+        """Where credentials are found may have been said since a process began."""
+        environment = dict(os.environ)
+        if self._environments.get(child) != environment:
+            self._environments[child] = environment
+            child.send({"environment": environment})
+
     def _fill(self, processes: int) -> None:
         """Put new processes in the place of those that ended since the last call, and add those that are lacking."""
         for child in [child for child in self._children if child.process.poll() is not None]:
@@ -104,6 +113,7 @@ class Pool:
 
     def _remove(self, child: Child) -> None:
         self._children.remove(child)
+        self._environments.pop(child, None)
         child.process.kill()
         child.end(PATIENCE_SECONDS)
         sweep_segments()
@@ -115,7 +125,7 @@ class Pool:
                 child.connection.close()
             for child in self._children:
                 child.end(PATIENCE_SECONDS)
-            self._children = []
+            self._children, self._environments = [], {}
 
 
 # Two threads whose first calls meet get one pool.

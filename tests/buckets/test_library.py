@@ -172,3 +172,18 @@ def test_chunks_are_deleted(moto, bucket, secrets):
     vol[:, :, :] = voxels()
     vol.delete(vol.bounds)
     assert not any(vol.image.exists(vol.bounds).values())
+
+
+def test_credentials_that_are_set_after_the_pool_has_begun(moto, monkeypatch, tmp_path):
+    # given processes that have begun without any
+    voxels = np.random.default_rng(3).integers(0, 255, (64, 64, 32), np.uint8)
+    CloudVolume.from_numpy(voxels, f"file://{tmp_path}/em", chunk_size=(32, 32, 32))
+    np.testing.assert_array_equal(CloudVolume(f"file://{tmp_path}/em", parallel=2)[:, :, :][..., 0], voxels)
+    # when the program says where they are
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto.key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto.secret)
+    make_bucket(moto, "set-later")
+    place = f"s3://{moto.url}/set-later/em"
+    CloudVolume.from_numpy(voxels, place, chunk_size=(32, 32, 32))
+    # then the processes know it too
+    np.testing.assert_array_equal(CloudVolume(place, parallel=2)[:, :, :][..., 0], voxels)
