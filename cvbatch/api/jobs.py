@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from cvbatch.api.start import (
@@ -21,6 +22,7 @@ from cvbatch.inspect.estimate import estimate
 from cvbatch.inspect.machine import Machine
 from cvbatch.metadata import Failure
 from cvbatch.planner import Plan, worker_bytes
+from cvbatch.process.nursery import Nursery
 from cvbatch.runtime import Report, StopFlag, planned
 
 
@@ -55,27 +57,41 @@ def describe(config: AnyConfig, calibrate: bool = False) -> dict[str, Any]:
     }
 
 
-def run(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None, force: bool = False) -> Report:
+def run(
+    config: AnyConfig,
+    tell: Subscriber = ignore,
+    stop: StopFlag | None = None,
+    force: bool = False,
+    nursery: Nursery | None = None,
+) -> Report:
     """Run a job, or what is left of it, to its end; what this run did.
 
     ``tell`` hears what happens (:mod:`cvbatch.events`), ``stop`` ends the run early, ``force`` writes although another
-    job holds the region. Raises errors of
+    job holds the region. Worker processes that have begun in a ``nursery`` are taken first. Raises errors of
     :class:`~cvbatch.errors.InputError` before anything is changed and
     :class:`~cvbatch.errors.InterruptedRun` when stopped. Failed tasks don't raise: see ``Report.failures``.
     """
     resolved, _ = resolved_with_state(config)
-    return execute_resolved(resolved, run_options(resolved, tell, stop, force))
+    options = replace(run_options(resolved, tell, stop), force=force, nursery=nursery or Nursery())
+    return execute_resolved(resolved, options)
 
 
-def resume(config: AnyConfig, tell: Subscriber = ignore, stop: StopFlag | None = None, force: bool = False) -> Report:
+def resume(
+    config: AnyConfig,
+    tell: Subscriber = ignore,
+    stop: StopFlag | None = None,
+    force: bool = False,
+    nursery: Nursery | None = None,
+) -> Report:
     """As :func:`run`, for a job that was started before.
 
     Raises :class:`~cvbatch.errors.StateError` where it was not.
     """
-    resolved, state = resolved_with_state(config)
+    loading = loaded(config)
+    _, state = resolved_with_state(loading)
     if state.read_job() is None:
         raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
-    return execute_resolved(resolved, run_options(resolved, tell, stop, force))
+    return run(loading, tell, stop, force, nursery)
 
 
 def enqueue(config: AnyConfig) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from cvbatch.config import LoadedConfig, Resolved, load_config, resolve
+from cvbatch.config import LoadedConfig, load_config
+from cvbatch.config.resolve import Resolved, resolve
 from cvbatch.errors import InputError
 from cvbatch.events import Subscriber
 from cvbatch.formats.precomputed import read_info
@@ -33,7 +34,7 @@ def resolved_with_state(config: AnyConfig) -> tuple[Resolved, State]:
     return resolved, state
 
 
-def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None, force: bool = False) -> RunOptions:
+def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None) -> RunOptions:
     """How a configuration wants its job to be run."""
     return RunOptions(
         crew=resolved.crew,
@@ -41,7 +42,6 @@ def run_options(resolved: Resolved, tell: Subscriber, stop: StopFlag | None, for
         tell=tell,
         stop=stop or StopFlag(),
         retries=Retries(resolved.queue.max_attempts),
-        force=force,
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from cvbatch.api.start import AnyConfig, coordinator_of, execute_resolved, resolved_with_state, run_options
-from cvbatch.config import Resolved, crew_for
+from cvbatch.config.resolve import Resolved, crew_for
 from cvbatch.errors import InputError
 from cvbatch.events import Subscriber, ignore
 from cvbatch.inspect import verify as checks

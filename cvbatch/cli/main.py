@@ -24,6 +24,7 @@ from cvbatch.cli.verify import verify
 from cvbatch.cli.view import view
 from cvbatch.cli.work import work
 from cvbatch.errors import InputError, InterruptedRun
+from cvbatch.process.environment import ONE_BLAS_THREAD
 from cvbatch.version import __version__
 
 USAGE, FAILED, INTERRUPTED = 2, 1, 130
@@ -76,6 +77,7 @@ def exit_status(error: BaseException) -> int:
 
 def main() -> None:
     """The console script."""
+    os.environ.update({**ONE_BLAS_THREAD, **os.environ})
     try:
         cvbatch.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -30,7 +30,8 @@ def report(config: str, overrides: tuple[str, ...], target: Path | None, **said:
     Example:
       cvbatch report configs/transfer.yaml --output report.html
     """
-    from cvbatch.config import load_config, resolve
+    from cvbatch.config import load_config
+    from cvbatch.config.resolve import resolve
     from cvbatch.inspect.report import gather, render, slices_of
     from cvbatch.runtime import open_state, planned
 

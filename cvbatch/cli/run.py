@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -23,7 +23,10 @@ from cvbatch.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from cvbatch.config import LoadedConfig
     from cvbatch.runtime import Report, StopFlag
+
+MOST_EARLY = 4
 
 
 force_option = click.option(
@@ -51,13 +54,11 @@ def run(context: click.Context, /, config: str, overrides: tuple[str, ...], deta
 
     Exit status 1 if tasks failed (the others are done), 130 if interrupted.
     """
-    from cvbatch.api import run as run_job
-
     if detach:
         said.pop("force")
         context.invoke(enqueue, config=config, overrides=overrides, **said)
     else:
-        _run(run_job, config, overrides, said)
+        _run("run", config, overrides, said)
 
 
 @click.command()
@@ -75,29 +76,41 @@ def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
     As `cvbatch run CONFIG`, but with exit status 2 where there is nothing to go on with: the configuration is not the
     one of the job that was interrupted, then.
     """
-    from cvbatch.api import resume as resume_job
-
-    _run(resume_job, config, overrides, said)
+    _run("resume", config, overrides, said)
 
 
-def _run(job: Callable[..., Report], config: str, overrides: tuple[str, ...], said: dict[str, bool]) -> None:
-    from cvbatch.api import load_config
-    from cvbatch.api import plan as make_plan
-    from cvbatch.cli.progress import progress
-    from cvbatch.runtime import StopFlag
+def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...], said: dict[str, bool]) -> None:
+    from cvbatch.config import load_config
+    from cvbatch.process.nursery import Nursery
 
-    stop = StopFlag()
     loaded = load_config(config, overrides)
-    confirm_deletion(loaded, said.pop("yes"), make_plan)
-    force = said.pop("force")
+    yes, force = said.pop("yes"), said.pop("force")
     output = Output(**said)
-    with signals(stop), progress(output) as tell:
-        report = job(loaded, tell, stop, force)
+    with Nursery() as nursery:
+        nursery.begin(_early_workers(loaded))
+        # The rest is loaded while they begin.
+        from cvbatch import api
+        from cvbatch.cli.progress import progress
+        from cvbatch.runtime import StopFlag
+
+        confirm_deletion(loaded, yes, api.plan)
+        stop = StopFlag()
+        with signals(stop), progress(output) as tell:
+            report = getattr(api, job)(loaded, tell, stop, force, nursery)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
         if output.quiet:
             _print_failures(report, to_standard_error=True)
         sys.exit(1)
+
+
+def _early_workers(loaded: LoadedConfig) -> int:
+    """How many processes will be needed in all likelihood: a few, as the job may be small, and none for a queue."""
+    from cvbatch.process.host import processors
+
+    if loaded.config.queue.url != "local":
+        return 0
+    return min(loaded.config.workers.processes or processors(), MOST_EARLY)
 
 
 @contextmanager

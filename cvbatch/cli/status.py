@@ -38,7 +38,8 @@ def status(config: str, overrides: tuple[str, ...], watch: bool, **said: bool) -
     until nothing is left to do. Where a job has failed tasks, `cvbatch failures
     CONFIG` says why.
     """
-    from cvbatch.config import load_config, resolve
+    from cvbatch.config import load_config
+    from cvbatch.config.resolve import resolve
     from cvbatch.inspect import job_status
     from cvbatch.runtime import open_state, planned
 

@@ -57,10 +57,10 @@ def work(url: str, as_json: bool, quiet: bool, verbose: bool, **settings: Any) -
     from cvbatch.cli.progress import progress
     from cvbatch.cli.run import signals
     from cvbatch.inspect import Metrics, serve_metrics
+    from cvbatch.process.host import processors
     from cvbatch.queues import open_queue
     from cvbatch.runtime import StopFlag, WorkOptions
     from cvbatch.runtime import work as work_on
-    from cvbatch.runtime.host import processors
 
     queue = open_queue(url, settings.pop("endpoint"), settings.pop("region_name"))
     output, stop = Output(as_json, quiet, verbose), StopFlag()

@@ -20,7 +20,7 @@ from cvbatch.metadata import ByteEncoding, Downsampling, Job, ScaleInfo, Source,
 from cvbatch.metadata.volume import format_resolution
 from cvbatch.ops import method_for
 from cvbatch.planner import Crew, aligned_region
-from cvbatch.runtime.host import processors
+from cvbatch.process.host import processors
 from cvbatch.storage import Location, open_store, parse_location
 from cvbatch.storage.options import REQUESTS_AT_ONCE
 

@@ -17,8 +17,9 @@ from cvbatch.counts import Counts
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import ByteEncoding, Job, PassSpec
-from cvbatch.pipeline import PassWork, Pools, Recorder, open_pass, run_task
+from cvbatch.pipeline import PassWork, Pools, open_pass, run_task
 from cvbatch.planner import Plan, Route, chunk_unit, made_of, pass_levels, requests_of, route, slab_bytes
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Store, open_store
 
 # Voxel bytes of one box, if chunks let it be so small, and of all.

@@ -7,7 +7,7 @@ from typing import Any
 
 from cvbatch.memory import available_bytes
 from cvbatch.planner import Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
-from cvbatch.runtime.host import processors
+from cvbatch.process.host import processors
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvbatch.liveness import process_lives, process_start
+from cvbatch.process.liveness import process_lives, process_start
 
 SEGMENTS = Path("/dev/shm")
 

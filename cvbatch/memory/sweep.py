@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvbatch.liveness import process_lives
 from cvbatch.memory.segment import PREFIX
+from cvbatch.process.liveness import process_lives
 
 FOLDER = Path("/dev/shm")
 

@@ -2,7 +2,6 @@
 
 from cvbatch.pipeline.pools import Pools
 from cvbatch.pipeline.reader import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, missing_chunk, unpacked
-from cvbatch.pipeline.recorder import Recorder, notes_in
 from cvbatch.pipeline.removal import Removal, open_removal
 from cvbatch.pipeline.run import run_task
 from cvbatch.pipeline.work import PassWork, open_pass
@@ -15,10 +14,8 @@ __all__ = [
     "ChunkWriter",
     "PassWork",
     "Pools",
-    "Recorder",
     "Removal",
     "missing_chunk",
-    "notes_in",
     "open_pass",
     "open_removal",
     "run_task",

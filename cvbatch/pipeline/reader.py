@@ -14,7 +14,7 @@ from cvbatch.errors import DecodingError, EmptyFileException, EmptyVolumeExcepti
 from cvbatch.formats.precomputed import ChunkStore
 from cvbatch.geometry import Bbox, Vec
 from cvbatch.metadata import VoxelType
-from cvbatch.pipeline.recorder import Recorder
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Blob
 
 NO_RECORDER = Recorder()

@@ -13,8 +13,8 @@ from cvbatch.geometry import Vec
 from cvbatch.metadata import Task
 from cvbatch.pipeline.pools import Pools, finish_all
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ChunkReader
-from cvbatch.pipeline.recorder import Recorder
 from cvbatch.planner import Pass, Plan
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import open_store
 
 # Keys that are deleted by one request where the store has such.

@@ -12,10 +12,10 @@ from cvbatch.ops import Kernel, kernel_for
 from cvbatch.pipeline.checker import ChunkChecker
 from cvbatch.pipeline.passthrough import Passthrough
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_LOST, ChunkReader
-from cvbatch.pipeline.recorder import Recorder
 from cvbatch.pipeline.sink import Sink
 from cvbatch.pipeline.writer import ChunkWriter
 from cvbatch.planner import Pass, Plan, Route, base_scale, keeps_voxels, route
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Store, open_store
 
 

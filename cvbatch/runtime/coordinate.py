@@ -14,6 +14,7 @@ from cvbatch.events import JobAdvanced, PassStarted, RunStarted
 from cvbatch.geometry import Bbox
 from cvbatch.metadata import Batch, Job, Task
 from cvbatch.planner import Pass, Plan
+from cvbatch.process.resident import peak_memory_bytes
 from cvbatch.queues import Message, SharedQueue
 from cvbatch.runtime.crew import is_inline
 from cvbatch.runtime.execute import RunOptions, done_before, voxels_left
@@ -24,7 +25,6 @@ from cvbatch.runtime.ranges import Ranges
 from cvbatch.runtime.report import FailedTask, Report, TaskTotals
 from cvbatch.runtime.sign import sign
 from cvbatch.runtime.state import Overview, State, open_state
-from cvbatch.runtime.tasks import peak_memory_bytes
 from cvbatch.storage import open_store
 
 WATCH_SECONDS = 2.0

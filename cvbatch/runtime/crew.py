@@ -10,8 +10,9 @@ from dataclasses import replace
 from cvbatch.errors import StorageError
 from cvbatch.metadata import Job
 from cvbatch.planner import Plan, tasks_at_once
-from cvbatch.runtime.host import identity, now_text, worker_name
-from cvbatch.runtime.processes import Nursery, ProcessWorkers
+from cvbatch.process.host import identity, now_text, worker_name
+from cvbatch.process.nursery import Nursery
+from cvbatch.runtime.processes import ProcessWorkers
 from cvbatch.runtime.supervisor import Supervisor, Surroundings
 from cvbatch.runtime.workers import InlineWorkers, Workers
 
@@ -19,16 +20,6 @@ from cvbatch.runtime.workers import InlineWorkers, Workers
 def is_inline(job: Job) -> bool:
     """Whether a volume lives in the memory of this process, where no other one can reach it."""
     return any(place.protocol == "mem" for place in (job.source.location, job.destination))
-
-
-@contextmanager
-def nursery_for(job: Job, processes: int) -> Iterator[Nursery]:
-    """Processes that begin while the job is still prepared, and end with the block if nobody hires them."""
-    nursery = Nursery(0 if is_inline(job) else processes)
-    try:
-        yield nursery
-    finally:
-        nursery.close()
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from cvbatch.geometry import Bbox
 from cvbatch.memory import available_bytes, sweep_segments
 from cvbatch.metadata import Job
 from cvbatch.planner import Crew, Plan, extents_of, keeps_voxels, route, slabs_bytes, tasks_at_once
+from cvbatch.process.nursery import Nursery
+from cvbatch.process.resident import peak_memory_bytes
 from cvbatch.queues import LocalQueue
-from cvbatch.runtime.crew import hired, is_inline, nursery_for, supervising
+from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.lock import Lock, acquire
 from cvbatch.runtime.passes import batches_left, boxes_made_by, missing_tasks, planned, tasks_done, tasks_that_read
 from cvbatch.runtime.prepare import prepare_destination
@@ -25,7 +27,6 @@ from cvbatch.runtime.sign import sign
 from cvbatch.runtime.state import State, open_state
 from cvbatch.runtime.stop import StopFlag
 from cvbatch.runtime.supervisor import Progress, Retries, Supervisor, Surroundings
-from cvbatch.runtime.tasks import peak_memory_bytes
 from cvbatch.storage import Location, open_store
 
 # How often a run says that it lives, and how far it is: requests cost, files don't.
@@ -34,7 +35,10 @@ BEAT_SECONDS, LOCAL_BEAT_SECONDS = 60.0, 3.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a job is run; nothing here changes the bytes that it leaves. ``force`` takes the region from who holds it."""
+    """How a job is run; nothing here changes the bytes that it leaves. ``force`` takes the region from who holds it.
+
+    Workers are those of the ``nursery``, which may have begun already.
+    """
 
     crew: Crew
     state: Location | None = None
@@ -42,6 +46,7 @@ class RunOptions:
     stop: StopFlag = field(default_factory=StopFlag)
     retries: Retries = field(default_factory=Retries)
     force: bool = False
+    nursery: Nursery = field(default_factory=Nursery)
 
 
 def execute(job: Job, options: RunOptions) -> Report:
@@ -115,7 +120,8 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
     sweep_segments()
     check_room(plan, options.crew.processes)
     hands = max(1, min(options.crew.processes, len(plan)))
-    with nursery_for(plan.job, hands) as nursery, _lock(plan, options.force) as lock:
+    with options.nursery as nursery, _lock(plan, options.force) as lock:
+        nursery.begin(0 if is_inline(plan.job) else hands)
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()
         plan = plan if resumed is None else Plan(plan.job, resumed[1])

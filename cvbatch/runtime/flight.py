@@ -9,8 +9,8 @@ from functools import reduce
 
 from cvbatch.counts import TaskResult
 from cvbatch.metadata import Batch, Course, Receipt, Task
+from cvbatch.process.host import now_text, worker_name
 from cvbatch.queues import Lease
-from cvbatch.runtime.host import now_text, worker_name
 from cvbatch.runtime.ranges import runs_of
 from cvbatch.runtime.workers import Done, TaskError
 

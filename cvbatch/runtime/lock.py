@@ -12,7 +12,7 @@ from cvbatch.errors import InputError, JobBusyError, LockLostError, StorageError
 from cvbatch.geometry import Bbox
 from cvbatch.metadata.job import UNREADABLE
 from cvbatch.planner import Plan
-from cvbatch.runtime.host import identity, now_text, surely_dead
+from cvbatch.process.host import identity, now_text, surely_dead
 from cvbatch.storage import Blob, Store, open_store
 
 FOLDER = ".cvbatch/locks/"

@@ -13,29 +13,11 @@ from cvbatch.memory import sweep_segments
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import job_document
 from cvbatch.planner import Plan, worker_bytes
-from cvbatch.runtime.child import PATIENCE_SECONDS, Child
+from cvbatch.process.child import PATIENCE_SECONDS, Child
+from cvbatch.process.nursery import WORKER, Nursery
 from cvbatch.runtime.workers import Death, Outcome, TaskError, outcome_from
 
-WORKER = "cvbatch.runtime.worker"
 MOST_STILLBORN = 5
-
-
-class Nursery:
-    """Worker processes that begin before it is known what they will work on: an interpreter takes its time."""
-
-    def __init__(self, count: int) -> None:
-        self._children = [Child.start(WORKER) for _ in range(count)]
-
-    def take(self) -> Child:
-        """One that has begun, or a new one."""
-        return self._children.pop() if self._children else Child.start(WORKER)
-
-    def close(self) -> None:
-        """End those that nobody took."""
-        for child in self._children:
-            child.process.kill()
-            child.end(PATIENCE_SECONDS)
-        self._children = []
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cvbatch.formats.precomputed import add_processing, was_processed
 from cvbatch.planner import Plan
-from cvbatch.runtime.host import now_text, worker_name
+from cvbatch.process.host import now_text, worker_name
 from cvbatch.runtime.state import State
 from cvbatch.storage import open_store
 from cvbatch.version import __version__

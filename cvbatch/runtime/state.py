@@ -17,7 +17,7 @@ from cvbatch.findings import Verdict
 from cvbatch.metadata import Batch, Course, Failure, Job, PlanSpec, Receipt, Task
 from cvbatch.metadata.job import UNREADABLE, job_document, read_job_document
 from cvbatch.metadata.receipt import receipt_key
-from cvbatch.runtime.host import now_text, worker_name
+from cvbatch.process.host import now_text, worker_name
 from cvbatch.runtime.ranges import Ranges
 from cvbatch.storage import Blob, Location, Store, open_store
 from cvbatch.storage.options import REQUESTS_AT_ONCE

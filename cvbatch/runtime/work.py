@@ -12,13 +12,13 @@ from cvbatch.events import RunStarted, Subscriber, TaskDone, ignore
 from cvbatch.memory import sweep_segments
 from cvbatch.metadata import Job
 from cvbatch.planner import Plan
+from cvbatch.process.nursery import Nursery
 from cvbatch.queues import SharedQueue
 from cvbatch.runtime.crew import hired, is_inline, supervising
 from cvbatch.runtime.execute import check_room
 from cvbatch.runtime.lock import lock_of
 from cvbatch.runtime.passes import check_keys, tasks_done, tasks_to_come
 from cvbatch.runtime.prepare import check_destination
-from cvbatch.runtime.processes import Nursery
 from cvbatch.runtime.shared import Intake, JobQueue, SharedLease
 from cvbatch.runtime.state import State
 from cvbatch.runtime.stop import StopFlag
@@ -160,7 +160,7 @@ class _Worker:
         )
         try:
             with (
-                hired(plan, options.processes, Nursery(0), options.max_rss) as workers,
+                hired(plan, options.processes, Nursery(), options.max_rss) as workers,
                 supervising(plan, workers, around, options.processes) as supervisor,
             ):
                 supervisor.run(queue)

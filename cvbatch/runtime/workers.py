@@ -11,8 +11,8 @@ from cvbatch.counts import TaskResult
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
 from cvbatch.pipeline import Pools
+from cvbatch.pipeline.tasks import TaskRunner
 from cvbatch.planner import Plan
-from cvbatch.runtime.tasks import TaskRunner
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from cvbatch.errors import ForbiddenError, StorageError
-from cvbatch.liveness import process_lives
+from cvbatch.process.liveness import process_lives
 from cvbatch.storage.base import OCTETS, Blob, Buffer, Store, leaves
 
 EXTENSIONS = {"": "", "gzip": ".gz", "br": ".br", "zstd": ".zstd", "xz": ".xz", "bzip2": ".bz2"}

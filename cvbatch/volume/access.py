@@ -11,7 +11,8 @@ from cvbatch.formats.precomputed import ChunkStore, layout_of, open_chunks
 from cvbatch.geometry import ChunkGrid
 from cvbatch.metadata import ScaleInfo, VoxelType
 from cvbatch.metadata.job import scale_from_json, scale_to_json
-from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter, Recorder
+from cvbatch.pipeline import ABSENT_IS_ERROR, ABSENT_IS_FILLED, ChunkReader, ChunkWriter
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Location, Store, StoreOptions, open_store, parse_location
 from cvbatch.storage.options import REQUESTS_AT_ONCE
 from cvbatch.volume.cache import CachedStore, CacheSettings

@@ -14,7 +14,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from cvbatch.pipeline import Recorder
+from cvbatch.process.child import ignore_ends
+from cvbatch.process.recorder import Recorder
 from cvbatch.volume.work import Work, read_work
 
 
@@ -74,8 +75,8 @@ def serve(connection: Connection, recorder: Recorder) -> None:
 
 def main() -> None:
     """Serve the process at the other end of the socket; both handles are inherited, and their numbers given."""
-    # A terminal's Ctrl-C goes to all its processes; what becomes of the call is for the first one to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What becomes of the call is for the process to say that made it.
+    ignore_ends(signal.SIGINT)
     serve(Connection(int(sys.argv[1])), Recorder(int(sys.argv[2])))
 
 

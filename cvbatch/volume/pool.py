@@ -13,7 +13,7 @@ from typing import Any
 from cvbatch import errors
 from cvbatch.errors import CvbatchError, WorkerDiedError
 from cvbatch.memory import sweep_segments
-from cvbatch.runtime.child import PATIENCE_SECONDS, Child
+from cvbatch.process.child import PATIENCE_SECONDS, Child
 from cvbatch.volume.handout import Handout, Tick, do_all, no_tick
 from cvbatch.volume.work import Work, work_document
 

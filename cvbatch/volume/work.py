@@ -20,11 +20,11 @@ from cvbatch.pipeline import (
     ChunkWriter,
     PassWork,
     Pools,
-    Recorder,
     open_pass,
     run_task,
 )
 from cvbatch.planner import Plan
+from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Blob
 from cvbatch.volume.access import Access, read_secret_document, secret_document
 from cvbatch.volume.canvas import Canvas

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from volumes import noise, write_volume
 
@@ -174,6 +175,21 @@ def test_a_polite_signal_ends_with_130_and_can_be_resumed(folder, number):
     assert again.returncode == 0, again.stderr
 
 
+def test_ctrl_c_while_workers_begin_leaves_no_process_and_no_traceback(folder):
+    # given a run whose workers have begun, and have not come far
+    command = [sys.executable, "-m", "cvbatch", "run", "job.yaml"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (begun := psutil.Process(process.pid).children()):
+        assert process.poll() is None
+    # when the whole group gets the signal of Ctrl-C
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    # then all of them end, and say so in a line
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(begun, timeout=20)[1] == []
+
+
 def test_two_interrupts_end_at_once(folder):
     command = [sys.executable, "-m", "cvbatch", "run", "job.yaml", "--set", "destination.chunk_size=[4,4,4]"]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
@@ -238,6 +254,21 @@ def test_starting_up_loads_no_heavy_library(tmp_path):
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_workers_begin_before_anything_heavy_is_loaded(folder):
+    script = (
+        "import sys\n"
+        "from cvbatch.process import nursery\n"
+        "def begin(self, count):\n"
+        "    sys.exit(f'{count} {\"numpy\" in sys.modules}')\n"
+        "nursery.Nursery.begin = begin\n"
+        "sys.argv = ['cvbatch', 'run', 'job.yaml']\n"
+        "from cvbatch.cli.main import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=folder)
+    assert ran.stderr.strip() == "2 False"
 
 
 @pytest.mark.parametrize("arguments", [["info", "a"], ["plan", "job.yaml"]])

@@ -358,7 +358,7 @@ def parts(folder: Path) -> list[Path]:
 
 SLEEPY = """
 import os, sys, time
-if "cvbatch.runtime.worker" in str(sys.orig_argv):
+if "cvbatch.pipeline.worker" in str(sys.orig_argv):
     write = os.write
     def slow(handle, data):
         if os.readlink(f"/proc/self/fd/{handle}").endswith(".cvbpart"):

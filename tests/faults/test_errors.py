@@ -185,7 +185,7 @@ def lock_taken(place):
 
 
 def workers_die(place):
-    from cvbatch.runtime import child
+    from cvbatch.process import child
 
     def dies(arguments, inherited):
         return subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])

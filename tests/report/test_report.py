@@ -17,7 +17,8 @@ from servers import make_bucket, save_s3_keys
 from volumes import labels, noise, read_volume, write_volume
 
 from cvbatch import run
-from cvbatch.config import LoadedConfig, load_config, resolve
+from cvbatch.config import LoadedConfig, load_config
+from cvbatch.config.resolve import resolve
 from cvbatch.counts import Counts, TaskResult
 from cvbatch.errors import InterruptedRun, StateError
 from cvbatch.events import TaskDone

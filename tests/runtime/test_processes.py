@@ -107,7 +107,7 @@ def kill_a_child_of(pid: int) -> int:
     """Kill a worker of a job; the pool of the library may have processes, too."""
     import psutil
 
-    child = next(child for child in psutil.Process(pid).children() if "cvbatch.runtime.worker" in child.cmdline())
+    child = next(child for child in psutil.Process(pid).children() if "cvbatch.pipeline.worker" in child.cmdline())
     child.kill()
     return child.pid
 
@@ -315,7 +315,7 @@ def test_workers_that_only_die_end_the_run(volume, monkeypatch):
 
 def test_the_kernel_killing_for_memory_is_told_apart(monkeypatch):
     # given a process that the kernel killed, as its count of such kills says
-    from cvbatch.runtime import child
+    from cvbatch.process import child
 
     process = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
     monkeypatch.setattr(child, "oom_kills", lambda: 1)

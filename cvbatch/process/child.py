@@ -14,17 +14,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
-from cvbatch.pipeline import notes_in
+from cvbatch.process.environment import KEEP_PAGES, ONE_BLAS_THREAD
+from cvbatch.process.recorder import notes_in
 
 PATIENCE_SECONDS = 5.0
-# Chunks come and go, and glibc gives their pages back to the kernel each time, which has to clear them again: reading a
-# chunk of 240 kB took 141 µs, and takes 66. What is larger than this still goes back. Other libraries ignore the names.
-KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 
 def oom_kills() -> int:
@@ -39,11 +37,33 @@ def oom_kills() -> int:
 
 def start_process(arguments: list[str], inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
     """This interpreter with a module of this package; modules are found where the caller finds them."""
-    environment = {**KEEP_PAGES, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    modules = os.pathsep.join(path for path in sys.path if path)
+    environment = {**KEEP_PAGES, **ONE_BLAS_THREAD, **os.environ, "PYTHONPATH": modules}
     # -P: without the working directory, where a user's numpy.py may lie.
     command = [sys.executable, "-P", "-m", *arguments]
     # What a library prints must not get between the caller's results on standard output.
     return subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=2, env=environment)
+
+
+# Ctrl-C, and the end of a Slurm job, go to all processes at once.
+POLITE_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _ends_held() -> Iterator[None]:
+    """What is started in the block hears of no polite end before it says what it does with one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, POLITE_ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_ends(*numbers: signal.Signals) -> None:
+    """For a child: these ends are for the one that started it to deal with, the others are not."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, POLITE_ENDS)
 
 
 @dataclass(eq=False)
@@ -62,7 +82,7 @@ class Child:
     def start(cls, module: str) -> Child:
         mine, its = socket.socketpair()
         notes = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        with its:
+        with its, _ends_held():
             inherited = (its.fileno(), notes.fileno())
             process = start_process([module, *map(str, inherited)], inherited)
         return cls(process, Connection(mine.detach()), notes)

@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from cvbatch.liveness import process_lives, process_start
+from cvbatch.process.liveness import process_lives, process_start
 
 
 def worker_name() -> str:

@@ -1,4 +1,4 @@
-"""A worker process: ``python -m cvbatch.runtime.worker SOCKET NOTES``.
+"""A worker process: ``python -m cvbatch.pipeline.worker SOCKET NOTES``.
 
 It is told tasks over a socket that it inherits, as many at a time as its memory holds, and says what became of them.
 Each has a thread: while one waits for what it fetches, another computes, and a third waits for what it stores. In a
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,11 @@ from multiprocessing.connection import Connection
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
 from cvbatch.metadata.job import read_job_document
-from cvbatch.pipeline import Pools, Recorder
+from cvbatch.pipeline import Pools
+from cvbatch.pipeline.tasks import TaskRunner
 from cvbatch.planner import MOST_AT_ONCE, Plan
-from cvbatch.runtime.tasks import TaskRunner
+from cvbatch.process.child import POLITE_ENDS, ignore_ends
+from cvbatch.process.recorder import Recorder
 
 
 def serve(connection: Connection, plan: Plan, arena: Arena, recorder: Recorder) -> None:
@@ -47,9 +48,8 @@ def serve(connection: Connection, plan: Plan, arena: Arena, recorder: Recorder) 
 
 def main() -> None:
     """Serve the supervisor at the other end of the socket; both handles are inherited, and their numbers given."""
-    # A terminal's Ctrl-C, and the end of a Slurm job, go to all processes; when to stop is for the supervisor to say.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    # When to stop is for the supervisor to say.
+    ignore_ends(*POLITE_ENDS)
     connection = Connection(int(sys.argv[1]))
     try:
         document = json.loads(connection.recv_bytes())

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-
-import psutil
 
 from cvbatch.counts import TaskResult
 from cvbatch.errors import CvbatchError
 from cvbatch.memory import Arena
 from cvbatch.metadata import Task
-from cvbatch.pipeline import PassWork, Pools, Recorder, Removal, open_pass, open_removal, run_task
+from cvbatch.pipeline import PassWork, Pools, Removal, open_pass, open_removal, run_task
 from cvbatch.planner import Plan
+from cvbatch.process.recorder import Recorder
+from cvbatch.process.resident import memory_bytes, peak_memory_bytes
 
 
 def error_document(error: Exception) -> dict[str, Any]:
@@ -29,20 +26,6 @@ def error_document(error: Exception) -> dict[str, Any]:
         "retryable": error.retryable if isinstance(error, CvbatchError) else True,
         "traceback": "".join(traceback.format_exception(error)),
     }
-
-
-def peak_memory_bytes() -> int:
-    """The most that was resident at any time of this process, shared memory too."""
-    # What getrusage says begins with what the process had that started this one.
-    with suppress(OSError), open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def memory_bytes() -> int:
-    """What is resident of this process now, shared memory too."""
-    return int(psutil.Process().memory_info().rss)
 
 
 @dataclass
