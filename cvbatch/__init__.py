@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from cvbatch.version import __version__
 
 if TYPE_CHECKING:
-    from cvbatch.api import load_config, plan, resume, run, verify
+    from cvbatch.api.jobs import plan, resume, run
+    from cvbatch.api.verify import verify
+    from cvbatch.config import load_config
     from cvbatch.geometry import Bbox, Vec
     from cvbatch.volume import CloudVolume, VolumeCutout
 
@@ -23,11 +25,11 @@ _HOMES = {
     "CloudVolume": "cvbatch.volume",
     "Vec": "cvbatch.geometry",
     "VolumeCutout": "cvbatch.volume",
-    "load_config": "cvbatch.api",
-    "plan": "cvbatch.api",
-    "resume": "cvbatch.api",
-    "run": "cvbatch.api",
-    "verify": "cvbatch.api",
+    "load_config": "cvbatch.config",
+    "plan": "cvbatch.api.jobs",
+    "resume": "cvbatch.api.jobs",
+    "run": "cvbatch.api.jobs",
+    "verify": "cvbatch.api.verify",
 }
 
 __all__ = [

@@ -1,18 +1,4 @@
-"""Jobs from Python: the functions behind the commands."""
+"""Jobs from Python: the functions behind the commands, of which :mod:`cvbatch` has the most used ones.
 
-from cvbatch.api.jobs import describe, enqueue, failures, plan, resume, run
-from cvbatch.api.verify import VerifyOptions, verify, verify_volumes
-from cvbatch.config import load_config
-
-__all__ = [
-    "VerifyOptions",
-    "describe",
-    "enqueue",
-    "failures",
-    "load_config",
-    "plan",
-    "resume",
-    "run",
-    "verify",
-    "verify_volumes",
-]
+Import what is needed by its module: a run begins as soon as what it needs is loaded.
+"""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cvbatch.config import LoadedConfig, load_config
 from cvbatch.config.resolve import Resolved, resolve
 from cvbatch.errors import InputError
 from cvbatch.events import Subscriber
 from cvbatch.formats.precomputed import read_info
-from cvbatch.queues import open_queue
-from cvbatch.runtime import Coordinator, Report, Retries, RunOptions, State, StopFlag, execute, open_state
+from cvbatch.runtime.execute import RunOptions, execute
+from cvbatch.runtime.report import Report
+from cvbatch.runtime.state import State, open_state
+from cvbatch.runtime.stop import StopFlag
+from cvbatch.runtime.supervisor import Retries
 from cvbatch.storage import open_store
+
+if TYPE_CHECKING:
+    from cvbatch.runtime.coordinate import Coordinator
 
 AnyConfig: TypeAlias = "LoadedConfig | Mapping[str, Any] | str | os.PathLike[str]"
 
@@ -50,6 +56,9 @@ def coordinator_of(resolved: Resolved, options: RunOptions) -> Coordinator | Non
     queue = resolved.queue
     if queue.url == "local":
         return None
+    from cvbatch.queues import open_queue
+    from cvbatch.runtime.coordinate import Coordinator
+
     return Coordinator(resolved.job, open_queue(queue.url, queue.endpoint, queue.region_name), options)
 
 

@@ -15,7 +15,11 @@ from cvbatch.inspect import verify as checks
 from cvbatch.inspect.compare import compare_volumes
 from cvbatch.metadata import Check, Job, Task
 from cvbatch.planner import Plan, cut
-from cvbatch.runtime import Report, RunOptions, StopFlag, execute, open_state, planned
+from cvbatch.runtime.execute import RunOptions, execute
+from cvbatch.runtime.passes import planned
+from cvbatch.runtime.report import Report
+from cvbatch.runtime.state import open_state
+from cvbatch.runtime.stop import StopFlag
 from cvbatch.storage import Location, open_store, parse_location
 
 

@@ -26,8 +26,9 @@ def enqueue(config: str, overrides: tuple[str, ...], yes: bool, **said: bool) ->
     Example:
       cvbatch enqueue configs/cluster.yaml
     """
-    from cvbatch.api import enqueue as enqueue_job
-    from cvbatch.api import load_config, plan
+    from cvbatch.api.jobs import enqueue as enqueue_job
+    from cvbatch.api.jobs import plan
+    from cvbatch.config import load_config
 
     loaded = load_config(config, overrides)
     confirm_deletion(loaded, yes, plan)
@@ -49,7 +50,7 @@ def failures(config: str, overrides: tuple[str, ...], retry: bool, **said: bool)
       cvbatch failures configs/cluster.yaml
       cvbatch failures configs/cluster.yaml --retry
     """
-    from cvbatch.api import failures as failures_of
+    from cvbatch.api.jobs import failures as failures_of
 
     found = failures_of(config, overrides, retry)
     document = {"failures": [failure.to_json() for failure in found], "retry": retry}

@@ -35,7 +35,8 @@ def plan(config: str, overrides: tuple[str, ...], calibrate: bool, **said: bool)
     A few chunks are read and encoded to tell how many bytes there will be.
     Nothing is written.
     """
-    from cvbatch.api import describe, load_config
+    from cvbatch.api.describe import describe
+    from cvbatch.config import load_config
 
     document = describe(load_config(config, overrides), calibrate)
     Output(**said).result(document, lambda: _print(document))

@@ -33,7 +33,8 @@ def report(config: str, overrides: tuple[str, ...], target: Path | None, **said:
     from cvbatch.config import load_config
     from cvbatch.config.resolve import resolve
     from cvbatch.inspect.report import gather, render, slices_of
-    from cvbatch.runtime import open_state, planned
+    from cvbatch.runtime.passes import planned
+    from cvbatch.runtime.state import open_state
 
     output = Output(**said)
     resolved = resolve(load_config(config, overrides))

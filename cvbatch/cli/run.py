@@ -24,7 +24,8 @@ from cvbatch.cli.output import (
 
 if TYPE_CHECKING:
     from cvbatch.config import LoadedConfig
-    from cvbatch.runtime import Report, StopFlag
+    from cvbatch.runtime.report import Report
+    from cvbatch.runtime.stop import StopFlag
 
 MOST_EARLY = 4
 
@@ -80,23 +81,25 @@ def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
 
 
 def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...], said: dict[str, bool]) -> None:
-    from cvbatch.config import load_config
     from cvbatch.process.nursery import Nursery
 
-    loaded = load_config(config, overrides)
     yes, force = said.pop("yes"), said.pop("force")
     output = Output(**said)
     with Nursery() as nursery:
-        nursery.begin(_early_workers(loaded))
-        # The rest is loaded while they begin.
-        from cvbatch import api
-        from cvbatch.cli.progress import progress
-        from cvbatch.runtime import StopFlag
+        # Each import takes as long as a worker needs to begin.
+        nursery.begin(1)
+        from cvbatch.config import load_config
 
-        confirm_deletion(loaded, yes, api.plan)
+        loaded = load_config(config, overrides)
+        nursery.begin(_early_workers(loaded))
+        from cvbatch.api import jobs
+        from cvbatch.cli.progress import progress
+        from cvbatch.runtime.stop import StopFlag
+
+        confirm_deletion(loaded, yes, jobs.plan)
         stop = StopFlag()
         with signals(stop), progress(output) as tell:
-            report = getattr(api, job)(loaded, tell, stop, force, nursery)
+            report = getattr(jobs, job)(loaded, tell, stop, force, nursery)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
         if output.quiet:

@@ -41,7 +41,8 @@ def status(config: str, overrides: tuple[str, ...], watch: bool, **said: bool) -
     from cvbatch.config import load_config
     from cvbatch.config.resolve import resolve
     from cvbatch.inspect import job_status
-    from cvbatch.runtime import open_state, planned
+    from cvbatch.runtime.passes import planned
+    from cvbatch.runtime.state import open_state
 
     resolved = resolve(load_config(config, overrides))
     state = open_state(resolved.job, resolved.state)

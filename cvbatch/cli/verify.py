@@ -50,11 +50,12 @@ def verify(what: tuple[str, ...], overrides: tuple[str, ...], state: str | None,
     resolution, or with the scale below it downsampled; --endpoint and its like are then of both. Nothing is written
     without --repair. Exit status 1 if anything differs, or could not be compared.
     """
-    from cvbatch.api import VerifyOptions, load_config, verify_volumes
-    from cvbatch.api import verify as verify_job
+    from cvbatch.api.verify import VerifyOptions, verify_volumes
+    from cvbatch.api.verify import verify as verify_job
     from cvbatch.cli.progress import progress
     from cvbatch.cli.run import signals
-    from cvbatch.runtime import StopFlag
+    from cvbatch.config import load_config
+    from cvbatch.runtime.stop import StopFlag
     from cvbatch.storage import StoreOptions, parse_location
 
     if len(what) > 2 or (len(what) == 1 and Path(what[0]).is_dir()):

@@ -59,8 +59,9 @@ def work(url: str, as_json: bool, quiet: bool, verbose: bool, **settings: Any) -
     from cvbatch.inspect import Metrics, serve_metrics
     from cvbatch.process.host import processors
     from cvbatch.queues import open_queue
-    from cvbatch.runtime import StopFlag, WorkOptions
-    from cvbatch.runtime import work as work_on
+    from cvbatch.runtime.stop import StopFlag
+    from cvbatch.runtime.work import WorkOptions
+    from cvbatch.runtime.work import work as work_on
 
     queue = open_queue(url, settings.pop("endpoint"), settings.pop("region_name"))
     output, stop = Output(as_json, quiet, verbose), StopFlag()

@@ -53,9 +53,9 @@ class Traits:
 
     ``loss`` says whether voxels come back as they were: "never" lossy, "always", or "by parameters".
     ``releases_gil`` says whether threads of one process help, or only more processes do. ``viewable`` is
-    what Neuroglancer itself shows. ``fragile`` says that damaged bytes may end the process: the library
-    trusts them, and nothing in them tells before. ``parameters`` are the members of a scale in ``info`` that decide the
-    bytes, by the short names that configurations have for them.
+    what Neuroglancer itself shows. ``exact`` says that an array has as many bytes as its voxels. ``fragile`` says that
+    damaged bytes may end the process: the library trusts them, and nothing in them tells before. ``parameters`` are the
+    members of a scale in ``info`` that decide the bytes, by the short names that configurations have for them.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Traits:
     releases_gil: bool = True
     viewable: bool = True
     writable: bool = True
+    exact: bool = False
     fragile: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
 

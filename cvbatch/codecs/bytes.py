@@ -21,9 +21,9 @@ GZIP_PAIR = int.from_bytes(GZIP_MAGIC[:2], "little")
 
 @dataclass(frozen=True)
 class FastGzip:
-    """gzip by ISA-L: for images, where it is 5 times as fast as libdeflate and no larger."""
+    """gzip by ISA-L: for images, where it is many times as fast as libdeflate and no larger."""
 
-    level: int = 2
+    level: int
 
     encoding: ClassVar[str] = "gzip"
 
@@ -128,28 +128,31 @@ PACKED_LABELS = ("compressed_segmentation", "compresso", "crackle")
 PACKED_LEVEL = 2
 
 
-def byte_codec(name: str, level: int | None, layer_type: str, encoding: str) -> ByteCodec:
+def byte_codec(name: str, level: int | None, layer_type: str, encoding: str, itemsize: int = 1) -> ByteCodec:
     """The codec for a name of :data:`BYTE_ENCODINGS`, around voxels in an array encoding.
 
-    Where no level is given it is the one that was best for such bytes (docs/encodings.md). Raises
-    :class:`UnsupportedFormatError` for a level that there is not.
+    Where no level is given it is the one that was best for such bytes, of ``itemsize`` a voxel (docs/encodings.md).
+    Raises :class:`UnsupportedFormatError` for a level that there is not.
     """
     if level is not None and level not in BYTE_ENCODINGS[name]:
         raise UnsupportedFormatError(f"compress_level {level} is not a level of {name}")
     if name == "none":
         return Uncompressed()
     if name == "gzip":
-        return _gzip(level, layer_type, encoding)
+        return _gzip(level, layer_type, encoding, itemsize)
     kinds: Mapping[str, Callable[..., ByteCodec]] = {"br": Brotli, "zstd": Zstd, "xz": Xz, "bz2": Bzip2}
     return kinds[name]() if level is None else kinds[name](level)
 
 
-def _gzip(level: int | None, layer_type: str, encoding: str) -> ByteCodec:
+def _gzip(level: int | None, layer_type: str, encoding: str, itemsize: int) -> ByteCodec:
     if level is not None:
         return DenseGzip(level)
     if encoding in PACKED_LABELS:
         return DenseGzip(PACKED_LEVEL)
-    return DenseGzip() if layer_type == "segmentation" else FastGzip()
+    if layer_type == "segmentation":
+        return DenseGzip()
+    # Grey values of a byte hardly ever repeat in rows; of wider ones level 2 finds up to 15 % more.
+    return FastGzip(1 if itemsize == 1 else 2)
 
 
 def default_compression(encoding: str) -> str:
@@ -175,20 +178,29 @@ def _gunzip(data: Buffer, expected: int) -> Buffer:
     """libdeflate, where its answer is sure to be the whole one; else the standard library.
 
     libdeflate stops silently at the end of the first member. Its answer stands if the file ends with the
-    checksum and length of just this answer and if no second member begins in it.
+    checksum and length of just this answer and if no second member begins in it: one that does would hold the same
+    bytes once more. Where these have no room any more only the file that was joined to itself is looked for.
     """
     import deflate
 
     raw = bytes(data) if isinstance(data, memoryview) else data
     claimed = int.from_bytes(raw[-4:], "little")
     # A claim of nothing may be zeros that pad the file.
-    if 0 < claimed <= expected and not _has_second_member(raw):
+    joined = _is_doubled if 2 * claimed > expected else _has_second_member
+    if 0 < claimed <= expected and not joined(raw):
         # What it refuses the standard library looks at again: the claim may be of padding, too.
         with contextlib.suppress(deflate.DeflateError):
             out: bytearray = deflate.gzip_decompress(raw, claimed)
             if len(out) == claimed and deflate.crc32(out) == int.from_bytes(raw[-8:-4], "little"):
                 return out
     return _bounded(zlib.decompressobj(15 + 16), raw, expected, members=lambda: zlib.decompressobj(15 + 16))
+
+
+def _is_doubled(raw: bytes | bytearray) -> bool:
+    """Whether the second half is the first one again."""
+    half, odd = divmod(len(raw), 2)
+    view = memoryview(raw)
+    return not odd and view[:half] == view[half:]
 
 
 def _has_second_member(raw: bytes | bytearray) -> bool:

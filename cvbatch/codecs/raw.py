@@ -15,7 +15,7 @@ from cvbatch.errors import DecodingError
 class Raw(Parameterless):
     """Specification: google/neuroglancer, precomputed/volume.md, "raw chunk encoding"."""
 
-    traits: ClassVar[Traits] = Traits("raw")
+    traits: ClassVar[Traits] = Traits("raw", exact=True)
 
     @classmethod
     def holds(cls, dtype: np.dtype[Any], channels: int) -> bool:

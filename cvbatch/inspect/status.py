@@ -9,7 +9,8 @@ from typing import Any
 from cvbatch.metadata import Failure
 from cvbatch.planner import Plan
 from cvbatch.process.host import surely_dead
-from cvbatch.runtime import State, tasks_done
+from cvbatch.runtime.passes import tasks_done
+from cvbatch.runtime.state import State
 
 # Workers say that they live each minute; after three they are taken for dead.
 ALIVE_SECONDS = 180

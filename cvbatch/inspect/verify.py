@@ -16,7 +16,10 @@ from cvbatch.formats.precomputed import Listing, list_objects, require_info
 from cvbatch.geometry import Bbox
 from cvbatch.metadata import Batch, Check, Job, Task
 from cvbatch.planner import Pass, PassLevel, Plan, made_of
-from cvbatch.runtime import Report, State, missing_scales, open_state, prepare_destination, tasks_done
+from cvbatch.runtime.passes import tasks_done
+from cvbatch.runtime.prepare import missing_scales, prepare_destination
+from cvbatch.runtime.report import Report
+from cvbatch.runtime.state import State, open_state
 from cvbatch.storage import Location, open_store
 
 CONFIDENCE = 0.95

@@ -17,7 +17,6 @@ from cvbatch.metadata import VoxelType
 from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Blob
 
-NO_RECORDER = Recorder()
 # What an absent chunk means.
 ABSENT_IS_ERROR, ABSENT_IS_FILLED, ABSENT_IS_BACKGROUND, ABSENT_IS_LOST = "error", "fill", "background", "lost"
 # How often bytes that don't decode are fetched once more, before they are called damaged.
@@ -38,22 +37,6 @@ def lost_chunk(name: str) -> EmptyVolumeException:
     return EmptyVolumeException(
         f"{name} is missing, which an earlier pass has made; `cvbatch verify CONFIG --repair` makes it again"
     )
-
-
-def chunk_layout(chunks: ChunkStore, voxel: VoxelType, index: Vec) -> Layout:
-    """The array that a chunk stands for."""
-    x, y, z = chunks.grid.box(index).size()
-    return Layout((x, y, z, voxel.channels), voxel.dtype)
-
-
-def unpacked(chunks: ChunkStore, voxel: VoxelType, index: Vec, blob: Blob) -> Buffer:
-    """The bytes of a chunk without the compression around it. Raises :class:`DecodingError` that names the chunk."""
-    # No array encoding makes more of a chunk than this, also of noise.
-    most = 4 * chunk_layout(chunks, voxel, index).nbytes + (1 << 20)
-    try:
-        return decompress(blob.data, blob.encoding, most)
-    except DecodingError as error:
-        raise DecodingError(f"{chunks.name(index)} is damaged: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -116,20 +99,37 @@ class ChunkReader:
 
     def layout(self, index: Vec) -> Layout:
         """The array that a chunk stands for."""
-        return chunk_layout(self.chunks, self.voxel, index)
+        return self._layout(self.chunks.grid.box(index))
+
+    def _layout(self, box: Bbox) -> Layout:
+        x, y, z = box.size()
+        return Layout((x, y, z, self.voxel.channels), self.voxel.dtype)
 
     def unpack(self, index: Vec, blob: Blob) -> Buffer:
         """The bytes of the array encoding. Raises :class:`DecodingError` that names the chunk."""
-        return unpacked(self.chunks, self.voxel, index, blob)
+        return self._unpack(index, blob, self.layout(index))
 
-    def decode(self, index: Vec, blob: Blob, tally: Tally, out: Voxels | None = None) -> Voxels:
-        """The voxels (x, y, z, channel) of a chunk, in ``out`` if the codec can. Errors name the chunk."""
+    def _unpack(self, index: Vec, blob: Blob, layout: Layout) -> Buffer:
+        # No array encoding makes more of a chunk than four times its voxels, also of noise.
+        most = layout.nbytes if self.codec.traits.exact else 4 * layout.nbytes + (1 << 20)
+        try:
+            return decompress(blob.data, blob.encoding, most)
+        except DecodingError as error:
+            raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
+
+    def decode(self, index: Vec, blob: Blob, tally: Tally) -> Voxels:
+        """The voxels (x, y, z, channel) of a chunk. Errors name it."""
+        return self._decode(index, blob, self.layout(index), tally)
+
+    def _decode(self, index: Vec, blob: Blob, layout: Layout, tally: Tally, out: Voxels | None = None) -> Voxels:
+        """The voxels of a chunk, in ``out`` if the codec can."""
         with tally.stage("decode"):
-            data = self.unpack(index, blob)
-            recorder = self.recorder if self.codec.traits.fragile else NO_RECORDER
+            data = self._unpack(index, blob, layout)
             try:
-                with recorder.doing(self.chunks.name(index)):
-                    return self.codec.decode(data, self.layout(index), out)
+                if not self.codec.traits.fragile:
+                    return self.codec.decode(data, layout, out)
+                with self.recorder.doing(self.chunks.name(index)):
+                    return self.codec.decode(data, layout, out)
             except DecodingError as error:
                 raise DecodingError(f"{self.chunks.name(index)} is damaged: {error}") from error
 
@@ -142,17 +142,18 @@ class ChunkReader:
         """Put the voxels of a chunk where they belong in ``target``, whose voxels are those of ``origin``."""
         box = self.chunks.grid.box(index)
         shared = box.intersection(origin)
-        place = (shared - origin.minpt).to_slices()
+        place = target[(shared - origin.minpt).to_slices()]
         if blob is None:
-            target[place] = self.background
+            place[...] = self.background
             return
+        whole = shared == box
         # Where the chunk's voxels lie next to each other in the target, a library may write them there itself.
-        direct = target[place] if shared == box and target[place].flags.f_contiguous else None
-        voxels = self.decode(index, blob, tally, direct)
+        direct = place if whole and place.flags.f_contiguous else None
+        voxels = self._decode(index, blob, self._layout(box), tally, direct)
         if voxels is direct:
             return
         with tally.stage("paint"):
-            target[place] = voxels[(shared - box.minpt).to_slices()]
+            place[...] = voxels if whole else voxels[(shared - box.minpt).to_slices()]
 
     def check_whole(self, index: Vec, blob: Blob) -> None:
         """Raise :class:`DecodingError` for raw bytes whose length is wrong, without decompressing gzip.
@@ -160,7 +161,7 @@ class ChunkReader:
         The last four bytes of a gzip file are the length of its last member: if that is the chunk's, the
         file was not cut short.
         """
-        if self.codec.traits.name != "raw":
+        if not self.codec.traits.exact:
             return
         expected = self.layout(index).nbytes
         if blob.encoding == "gzip":

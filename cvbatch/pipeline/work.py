@@ -94,7 +94,7 @@ def _compression(job: Job, scale: ScaleInfo) -> ByteCodec:
     """What is put around the chunks of a scale; of a sharded one its own specification says it."""
     name = scale.shard_compression or job.compress.name
     level = job.compress.level if name == job.compress.name else None
-    return byte_codec(name, level, job.voxel.layer_type, scale.encoding)
+    return byte_codec(name, level, job.voxel.layer_type, scale.encoding, job.voxel.dtype.itemsize)
 
 
 def _writer(job: Job, scale: ScaleInfo, destination: Store) -> ChunkWriter:

@@ -7,3 +7,5 @@ from __future__ import annotations
 KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 # numpy's linear algebra begins a thread for each core, which takes 50 ms, and nothing here multiplies matrices.
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+# pydantic looks through all installed packages for plugins.
+NO_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}

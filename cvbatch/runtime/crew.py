@@ -14,7 +14,7 @@ from cvbatch.process.host import identity, now_text, worker_name
 from cvbatch.process.nursery import Nursery
 from cvbatch.runtime.processes import ProcessWorkers
 from cvbatch.runtime.supervisor import Supervisor, Surroundings
-from cvbatch.runtime.workers import InlineWorkers, Workers
+from cvbatch.runtime.workers import Workers
 
 
 def is_inline(job: Job) -> bool:
@@ -26,9 +26,13 @@ def is_inline(job: Job) -> bool:
 def hired(plan: Plan, processes: int, nursery: Nursery, most_bytes: float = math.inf) -> Iterator[Workers]:
     """Processes, or the calling one where a volume lives in its memory; those above ``most_bytes`` are replaced."""
     at_once = min(tasks_at_once(plan, each) for each in plan.passes)
-    workers: Workers = (
-        InlineWorkers(plan) if is_inline(plan.job) else ProcessWorkers(plan, processes, at_once, nursery, most_bytes)
-    )
+    workers: Workers
+    if is_inline(plan.job):
+        from cvbatch.runtime.inline import InlineWorkers
+
+        workers = InlineWorkers(plan)
+    else:
+        workers = ProcessWorkers(plan, processes, at_once, nursery, most_bytes)
     nursery.close()
     clean = False
     try:

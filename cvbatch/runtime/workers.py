@@ -1,18 +1,13 @@
-"""The contract of the workers that a supervisor has, and the simplest that fulfil it."""
+"""The contract of the workers that a supervisor has."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cvbatch.counts import TaskResult
-from cvbatch.memory import Arena
 from cvbatch.metadata import Task
-from cvbatch.pipeline import Pools
-from cvbatch.pipeline.tasks import TaskRunner
-from cvbatch.planner import Plan
 
 
 @dataclass(frozen=True)
@@ -90,39 +85,3 @@ def outcome_from(message: dict[str, Any], job_id: str) -> Outcome:
         return Outcome(task, TaskError(**message["error"]))
     result = TaskResult.from_json(message["result"])
     return Outcome(task, Done(result, message["seconds"], message["peak_memory_bytes"]))
-
-
-class InlineWorkers:
-    """Works in the calling process, one task after the other.
-
-    For ``mem://``, which lives in one process, and as the reference that all others must equal.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self._arena = Arena(plan.job.id, plan.spec.memory)
-        self._pools = Pools.of(plan.spec.threads)
-        self._runner = TaskRunner(plan, self._pools, self._arena)
-        self._next: Task | None = None
-        self.peak_memory_bytes = 0
-
-    def can_take(self, alone: bool) -> bool:
-        return self._next is None
-
-    def give(self, task: Task, alone: bool) -> None:
-        self._next = task
-
-    def abandon(self, tasks: Collection[Task]) -> None:
-        if self._next in tasks:
-            self._next = None
-
-    def poll(self, timeout_seconds: float) -> Sequence[Outcome | Death]:
-        if self._next is None:
-            time.sleep(timeout_seconds)
-            return []
-        task, self._next = self._next, None
-        message = self._runner.run(task)
-        return [outcome_from(message, task.job_id)]
-
-    def close(self, kill: bool) -> None:
-        self._pools.close()
-        self._arena.close()

@@ -59,7 +59,7 @@ def _write(place: Location, voxel: VoxelType, voxels: Voxels) -> None:
     """Chunks first, ``info`` last: a volume that can be opened is whole."""
     info = _info(voxel, Vec(*voxels.shape[:3]))
     store, scale, tally = open_store(place), info.scales[0], Tally()
-    compression = byte_codec("gzip", None, voxel.layer_type, scale.encoding)
+    compression = byte_codec("gzip", None, voxel.layer_type, scale.encoding, voxel.dtype.itemsize)
     writer = ChunkWriter(open_chunks(store, scale), array_codec(scale.encoding, {}), compression)
     grid, cell = writer.chunks.grid, writer.chunks.cell(scale.bounds)
     for index in grid.indices(scale.bounds):

@@ -70,24 +70,30 @@ class Access:
 
     def reader(self, recorder: Recorder | None = None, lru: ChunkLru | None = None) -> ChunkReader:
         """Reads the scale; chunks that are in ``lru`` from there."""
-        chunks = self.chunks()
-        if lru is not None and lru.size > 0:
-            chunks = LruChunks(chunks, lru, self.voxel)
-        return ChunkReader(
-            chunks,
+        reader = ChunkReader(
+            self.chunks(),
             array_codec(self.scale.encoding, self.scale.other),
             self.voxel,
             ABSENT_IS_FILLED if self.fill_missing else ABSENT_IS_ERROR,
             self.background,
             recorder or Recorder(),
         )
+        if lru is None or lru.size == 0:
+            return reader
+        return replace(reader, chunks=LruChunks(reader.chunks, lru, reader.unpack))
 
     def writer(self) -> ChunkWriter:
         """Writes the scale."""
         return ChunkWriter(
             self.chunks(),
             array_codec(self.scale.encoding, self.scale.other),
-            byte_codec(self.compress, self.compress_level, self.voxel.layer_type, self.scale.encoding),
+            byte_codec(
+                self.compress,
+                self.compress_level,
+                self.voxel.layer_type,
+                self.scale.encoding,
+                self.voxel.dtype.itemsize,
+            ),
             self.background,
             self.delete_background,
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
+from cvbatch.codecs.base import Buffer
 from cvbatch.formats.precomputed import Cell, ChunkStore
 from cvbatch.geometry import Bbox, ChunkGrid, Vec
 from cvbatch.lru import Lru
-from cvbatch.metadata import VoxelType
-from cvbatch.pipeline import unpacked
 from cvbatch.storage import Blob
 
 ChunkLru: TypeAlias = Lru[str, bytes]
@@ -18,9 +17,9 @@ ChunkLru: TypeAlias = Lru[str, bytes]
 class LruChunks:
     """The chunks of a scale, read from an :class:`Lru` where they are in it. They enter it when they are read."""
 
-    def __init__(self, chunks: ChunkStore, lru: ChunkLru, voxel: VoxelType) -> None:
+    def __init__(self, chunks: ChunkStore, lru: ChunkLru, unpack: Callable[[Vec, Blob], Buffer]) -> None:
         self.grid: ChunkGrid = chunks.grid
-        self._chunks, self._lru, self._voxel = chunks, lru, voxel
+        self._chunks, self._lru, self._unpack = chunks, lru, unpack
 
     def read(self, index: Vec) -> Blob | None:
         return self.read_group([index])[0]
@@ -38,7 +37,7 @@ class LruChunks:
         """The chunk without compression, which stays in memory."""
         if blob is None or len(blob.data) == 0:
             return blob
-        data = bytes(unpacked(self._chunks, self._voxel, index, blob))
+        data = bytes(self._unpack(index, blob))
         self._lru[self._chunks.key(index)] = data
         return Blob(data)
 

@@ -167,7 +167,18 @@ def test_chunk_of_voxels_without_copies():
 
 
 @pytest.mark.parametrize("encoding", JOINED)
-@pytest.mark.parametrize("parts", [(smooth, noise), (b"", smooth), (smooth, b""), (b"a", b"b", b"c"), (b"", b"")])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (smooth, noise),
+        (b"", smooth),
+        (smooth, b""),
+        (b"a", b"b", b"c"),
+        (b"", b""),
+        (noise, noise),
+        (b"a", b"a", b"b", b"a"),
+    ],
+)
 def test_joined_members_are_read_to_the_end(encoding, parts):
     # given files that were joined, as several programs write large ones
     joined = b"".join(map(WRITERS[encoding], parts))
@@ -177,6 +188,13 @@ def test_joined_members_are_read_to_the_end(encoding, parts):
     if data:
         with pytest.raises(DecodingError):
             decompress(joined, encoding, len(data) - 1)
+
+
+@pytest.mark.parametrize("content", [smooth, noise, b"a"])
+@pytest.mark.parametrize("encoding", JOINED)
+def test_a_file_that_was_joined_to_itself_has_too_many_bytes(encoding, content):
+    with pytest.raises(DecodingError):
+        decompress(2 * WRITERS[encoding](content), encoding, len(content))
 
 
 @pytest.mark.parametrize("padding", [1, 2, 3, 4, 5, 7, 8, 9, 12, 100, 512])

@@ -19,9 +19,9 @@ from cvbatch.cli.main import cvbatch as command
 from cvbatch.cli.main import exit_status
 from cvbatch.codecs import array_codec
 from cvbatch.queues import Message
-from cvbatch.runtime import StopFlag
 from cvbatch.runtime.lock import acquire
 from cvbatch.runtime.prepare import prepare_destination
+from cvbatch.runtime.stop import StopFlag
 from cvbatch.storage import Blob, open_store
 
 SIZE = (32, 32, 16)

@@ -11,7 +11,7 @@ from servers import FaultProxy, make_bucket, save_s3_keys
 from volumes import files, labels, noise, write_volume
 
 from cvbatch import plan, run
-from cvbatch.api import describe
+from cvbatch.api.describe import describe
 from cvbatch.planner import requests_of
 
 serial = itertools.count()

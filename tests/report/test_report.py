@@ -31,7 +31,9 @@ from cvbatch.inspect.report.timeline import Finish, timeline
 from cvbatch.inspect.status import JobStatus
 from cvbatch.metadata import Batch, Course, Failure, Receipt
 from cvbatch.planner import Pass, Plan
-from cvbatch.runtime import State, StopFlag, open_state, planned
+from cvbatch.runtime.passes import planned
+from cvbatch.runtime.state import State, open_state
+from cvbatch.runtime.stop import StopFlag
 
 SIZE = (64, 64, 32)
 WIDTHS = (1200, 400)

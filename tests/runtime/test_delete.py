@@ -14,7 +14,7 @@ from servers import make_bucket, save_s3_keys
 from volumes import files, labels, noise, read_volume, write_volume
 
 from cvbatch import plan, run
-from cvbatch.api import verify
+from cvbatch.api.verify import verify
 from cvbatch.errors import ConfigError
 from cvbatch.formats.precomputed import open_chunks, read_info
 from cvbatch.geometry import Bbox

@@ -28,8 +28,8 @@ from cvbatch.errors import (
 )
 from cvbatch.events import TaskDone, TaskFailed, WorkerDied
 from cvbatch.memory import list_segments, sweep_segments
-from cvbatch.runtime import StopFlag
 from cvbatch.runtime.lock import acquire
+from cvbatch.runtime.stop import StopFlag
 from cvbatch.storage import Blob
 
 

@@ -10,7 +10,7 @@ import pytest
 from volumes import files, labels, noise, write_volume
 
 from cvbatch import run
-from cvbatch.api import VerifyOptions, verify, verify_volumes
+from cvbatch.api.verify import VerifyOptions, verify, verify_volumes
 from cvbatch.errors import InputError
 from cvbatch.inspect.verify import Sampled
 from cvbatch.storage import parse_location
@@ -480,7 +480,7 @@ def test_a_region_that_is_being_written_is_not_compared(plain):
 def test_an_interrupted_comparison_goes_on(plain, tmp_path):
     from cvbatch.errors import InterruptedRun
     from cvbatch.events import TaskDone
-    from cvbatch.runtime import StopFlag
+    from cvbatch.runtime.stop import StopFlag
 
     job = many_tasks(tmp_path / "many", workers={"processes": 2})
     run(job)

@@ -30,7 +30,7 @@ from cvbatch.inspect.report.timeline import Finish, seconds_of, timeline
 from cvbatch.inspect.status import JobStatus, job_status
 from cvbatch.metadata import Receipt
 from cvbatch.planner import Pass, Plan, worker_bytes
-from cvbatch.runtime import State
+from cvbatch.runtime.state import State
 
 SLOWEST = 15
 AMOUNTS = (
