@@ -70,7 +70,7 @@ def measure(
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **(environment or {})},
+                env={**_as_installed(), **(environment or {})},
                 check=False,
             )
         said = errors.read_text(errors="replace")
@@ -81,6 +81,11 @@ def measure(
         text = (said.strip() or found.stdout.strip())[-700:]
         raise ProgramError(f"status {found.status}: {text}")
     return found
+
+
+def _as_installed() -> dict[str, str]:
+    """This environment, but Python may keep modules compiled, as those are that pip has installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -21,7 +21,10 @@ def mode(voxels: Voxels, factor: Vec, background: int, out: Voxels) -> None:
     unsure = np.zeros(out.shape, bool)
     for view in views[1 : (len(views) + 1) // 2]:
         unsure |= view != out
-    _count_where(unsure, views, out, None)
+    if len(views) == 4:
+        _compare_where(unsure, views, out)
+    else:
+        _count_where(unsure, views, out, None)
 
 
 def sparse_mode(voxels: Voxels, factor: Vec, background: int, out: Voxels) -> None:
@@ -32,6 +35,19 @@ def sparse_mode(voxels: Voxels, factor: Vec, background: int, out: Voxels) -> No
     for view in views[1:]:
         unsure |= view != out
     _count_where(unsure, views, out, background)
+
+
+def _compare_where(unsure: Voxels, views: list[Voxels], out: Voxels) -> None:
+    """As :func:`_count_where` for cells of four voxels of which the first two differ: three times as fast.
+
+    Then the last two win if they are equal. If not, nobody has three: the second wins if it has one more and the first,
+    which would win the tie, has not.
+    """
+    if not unsure.any():
+        return
+    a, b, c, d = (view[unsure] for view in views)
+    best = np.where((a != c) & (a != d) & ((b == c) | (b == d)), b, a)
+    out[unsure] = np.where(c == d, c, best)
 
 
 def _count_where(unsure: Voxels, views: list[Voxels], out: Voxels, ignored: int | None) -> None:

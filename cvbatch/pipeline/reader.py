@@ -138,6 +138,14 @@ class ChunkReader:
         layout = self.layout(index)
         return np.full(layout.shape, self.background, layout.dtype, order="F")
 
+    def crop(self, index: Vec, blob: Blob | None, origin: Bbox, tally: Tally) -> Voxels | None:
+        """The voxels of a chunk that are in ``origin``; None for an absent one, which is all background."""
+        if blob is None:
+            return None
+        box = self.chunks.grid.box(index)
+        voxels = self._decode(index, blob, self._layout(box), tally)
+        return voxels[(box.intersection(origin) - box.minpt).to_slices()]
+
     def paint(self, index: Vec, blob: Blob | None, target: Voxels, origin: Bbox, tally: Tally) -> None:
         """Put the voxels of a chunk where they belong in ``target``, whose voxels are those of ``origin``."""
         box = self.chunks.grid.box(index)

@@ -10,7 +10,7 @@ from functools import cached_property
 from cvbatch.codecs.base import Voxels
 from cvbatch.counts import Tally, TaskResult
 from cvbatch.formats.precomputed import Cell
-from cvbatch.geometry import Bbox, ChunkGrid, Vec
+from cvbatch.geometry import Bbox, ChunkGrid, Vec, ceil_div
 from cvbatch.memory import Arena, SharedBlock
 from cvbatch.metadata import Task
 from cvbatch.ops import downsample
@@ -88,17 +88,17 @@ class _BlockRun:
 
     def _store_levels(self, slab: _Slab) -> None:
         storing: list[Future[None]] = []
-        voxels = slab.base
+        voxels = slab.first
         try:
             for number, level in enumerate(self.work.each.levels):
-                if level.level.factor != Vec.ones():
+                if level.factor != slab.factor:
                     with self.around.tally.stage("downsample"):
                         voxels = downsample(
                             voxels,
                             level.level.factor,
                             self.work.kernel,
                             self.work.plan.job.background,
-                            out=slab.level(level),
+                            out=slab.coarser(level),
                         )
                 elif self.work.route is Route.COPY:
                     continue  # Its chunks went through as they were.
@@ -122,20 +122,28 @@ class _BlockRun:
 
 
 class _Slab:
-    """The voxels of a task in one segment: the base level first, the coarser ones behind it."""
+    """The voxels of a block in one segment: those that its chunks make first, the coarser levels behind them."""
 
     def __init__(self, work: PassWork, box: Bbox, block: SharedBlock) -> None:
         self._work, self._box, self._block = work, box, block
 
     @cached_property
-    def base(self) -> Voxels:
-        return self._array(0, self._box.size())
+    def factor(self) -> Vec:
+        """Voxels that are read for one of :attr:`first`."""
+        return self._work.each.levels[0].factor if self._work.downsamples_chunks else Vec.ones()
 
-    def level(self, level: PassLevel) -> Voxels:
-        each, voxel = self._work.each, self._work.plan.job.voxel
-        before = [other for other in each.levels if other.number < level.number and other.factor != Vec.ones()]
-        voxels = self._box.volume() + sum(each.level_box(other, self._box).volume() for other in before)
-        return self._array(voxels * voxel.nbytes, each.level_box(level, self._box).size())
+    @cached_property
+    def first(self) -> Voxels:
+        """What the chunks make: the level that is read, or the first one that is written."""
+        return self._array(0, ceil_div(self._box.size(), self.factor))
+
+    def coarser(self, level: PassLevel) -> Voxels:
+        """A level that is made of one before it."""
+        each = self._work.each
+        before = [other for other in each.levels if other.number < level.number and other.factor != self.factor]
+        voxels = sum(each.level_box(other, self._box).volume() for other in before)
+        offset = self.first.nbytes + voxels * self._work.plan.job.voxel.nbytes
+        return self._array(offset, each.level_box(level, self._box).size())
 
     def _array(self, offset: int, size: Vec) -> Voxels:
         voxel = self._work.plan.job.voxel
@@ -147,8 +155,8 @@ def _start_block(work: PassWork, box: Bbox, around: _Surroundings) -> _BlockRun:
     read_box = box - work.shift
     keep = keeps_voxels(work.route, work.each)
     block = around.arena.take(slab_bytes(work.plan.job, work.each.levels, box.size())) if keep else None
-    base = _Slab(work, box, block).base if block else None
-    step = _Step(work, read_box, base, around)
+    slab = _Slab(work, box, block) if block is not None else None
+    step = _Step(work, read_box, slab, around)
     chunks = work.reader.chunks
     fetching = [around.pools.fetch.submit(step.do, group) for group in chunks.groups(chunks.grid.indices(read_box))]
     return _BlockRun(work, box, around, block, fetching)
@@ -156,11 +164,11 @@ def _start_block(work: PassWork, box: Bbox, around: _Surroundings) -> _BlockRun:
 
 @dataclass(frozen=True)
 class _Step:
-    """What is done with each chunk of the source. ``base`` are the voxels of ``box``, if they are kept."""
+    """What is done with each chunk of the source. ``slab`` has the voxels of ``box``, if they are kept."""
 
     work: PassWork
     box: Bbox
-    base: Voxels | None
+    slab: _Slab | None
     around: _Surroundings
 
     @property
@@ -193,13 +201,28 @@ class _Step:
         """Pass the bytes through."""
         assert self.work.through is not None
         self.work.through.send(self.cell, index, blob, self._target(index), self.tally)
-        if self.base is not None:
+        if self.slab is not None:
             self._paint(index, blob)
 
     def _paint(self, index: Vec, blob: Blob | None) -> None:
         """Decode into the block's voxels."""
-        assert self.base is not None
-        self.work.reader.paint(index, blob, self.base, self.box, self.tally)
+        assert self.slab is not None
+        if self.slab.factor == Vec.ones():
+            self.work.reader.paint(index, blob, self.slab.first, self.box, self.tally)
+        else:
+            self._downsample(index, blob, self.slab.first, self.slab.factor)
+
+    def _downsample(self, index: Vec, blob: Blob | None, coarser: Voxels, factor: Vec) -> None:
+        """Decode, and put what is made of the chunk alone where it belongs."""
+        reader, background = self.work.reader, self.work.plan.job.background
+        voxels = reader.crop(index, blob, self.box, self.tally)
+        shared = reader.chunks.grid.box(index).intersection(self.box) - self.box.minpt
+        place = coarser[Bbox(shared.minpt // factor, ceil_div(shared.maxpt, factor)).to_slices()]
+        with self.tally.stage("downsample"):
+            if voxels is None:
+                place[...] = background
+            else:
+                downsample(voxels, factor, self.work.kernel, background, out=place)
 
     def _target(self, index: Vec) -> Vec:
         """The index of the same chunk in the first level, whose grid agrees but may begin elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from cvbatch.codecs import ByteCodec, array_codec, byte_codec
 from cvbatch.formats.precomputed import copier, open_chunks
@@ -14,7 +15,7 @@ from cvbatch.pipeline.passthrough import Passthrough
 from cvbatch.pipeline.reader import ABSENT_IS_BACKGROUND, ABSENT_IS_LOST, ChunkReader
 from cvbatch.pipeline.sink import Sink
 from cvbatch.pipeline.writer import ChunkWriter
-from cvbatch.planner import Pass, Plan, Route, base_scale, keeps_voxels, route
+from cvbatch.planner import Pass, Plan, Route, base_scale, downsamples_chunks, keeps_voxels, route
 from cvbatch.process.recorder import Recorder
 from cvbatch.storage import Store, open_store
 
@@ -35,6 +36,11 @@ class PassWork:
     kernel: Kernel
     shift: Vec
     through: Passthrough | None = None
+
+    @cached_property
+    def downsamples_chunks(self) -> bool:
+        """Whether the first level is made of each chunk that is read by itself."""
+        return downsamples_chunks(self.plan.job, self.each.levels)
 
 
 def open_pass(plan: Plan, number: int, recorder: Recorder, into: Store | None = None) -> PassWork:

@@ -17,7 +17,7 @@ from cvbatch.planner.memory import (
 )
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale, pass_levels
 from cvbatch.planner.requests import Requests, made_of, requests_of
-from cvbatch.planner.route import Route, keeps_voxels, route
+from cvbatch.planner.route import Route, downsamples_chunks, keeps_voxels, route
 
 __all__ = [
     "MOST_AT_ONCE",
@@ -34,6 +34,7 @@ __all__ = [
     "check_plan",
     "chunk_unit",
     "cut",
+    "downsamples_chunks",
     "extents_of",
     "keeps_voxels",
     "made_of",

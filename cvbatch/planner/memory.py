@@ -9,7 +9,7 @@ from functools import partial
 from cvbatch.geometry import Vec
 from cvbatch.metadata import Job
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
-from cvbatch.planner.route import keeps_voxels, route
+from cvbatch.planner.route import downsamples_chunks, keeps_voxels, route
 
 # An interpreter with numpy, the codecs and a thread or two, measured.
 PROCESS_BYTES = 40 << 20
@@ -29,10 +29,10 @@ class Extents:
 
 
 def slab_bytes(job: Job, levels: tuple[PassLevel, ...], block: Vec) -> int:
-    """The voxels of one block: the base level, and each coarser level that is made from it."""
+    """The voxels of one block: the base level, unless its chunks are downsampled one by one, and each coarser level."""
     coarser = [level.factor for level in levels if level.factor != Vec.ones()]
-    cells = [block.product()] + [slab_shape(block, factor).product() for factor in coarser]
-    return sum(cells) * job.voxel.nbytes
+    kept = coarser if downsamples_chunks(job, levels) else [Vec.ones(), *coarser]
+    return sum(slab_shape(block, factor).product() for factor in kept) * job.voxel.nbytes
 
 
 def slabs_bytes(job: Job, levels: tuple[PassLevel, ...], extents: Extents, threads: int) -> int:

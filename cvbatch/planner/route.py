@@ -7,7 +7,7 @@ from enum import Enum
 from cvbatch.codecs import parameters_of
 from cvbatch.geometry import ChunkGrid, Vec
 from cvbatch.metadata import Job, ScaleInfo
-from cvbatch.planner.plan import Pass, base_scale
+from cvbatch.planner.plan import Pass, PassLevel, base_scale
 
 
 class Route(Enum):
@@ -51,6 +51,16 @@ def route(job: Job, each: Pass) -> Route:
     if same_array_encoding(source, target) and not job.delete_background and job.check is None:
         return Route.COPY
     return Route.RECODE if len(each.levels) == 1 else Route.BUILD
+
+
+def downsamples_chunks(job: Job, levels: tuple[PassLevel, ...]) -> bool:
+    """Whether the first level of a pass is made of each chunk that is read by itself.
+
+    That can be where it is coarser than what is read and no cell is of two chunks; both are counted from where that
+    level begins. Then its voxels are never put together: a chunk is downsampled while it is in the processor's cache.
+    """
+    factor = levels[0].factor
+    return factor != Vec.ones() and base_scale(job, levels[0].number).chunk_size % factor == Vec.zeros()
 
 
 def keeps_voxels(way: Route, each: Pass) -> bool:

@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from volumes import files, labels, noise, read_scale, read_volume, write_volume
 
 from cvbatch import run
-from cvbatch.geometry import Vec
+from cvbatch.geometry import Bbox, Vec
 from cvbatch.ops import downsample, kernel_for
 from cvbatch.storage import open_store
 
@@ -70,6 +70,46 @@ def test_any_transfer_equals_arrays(
     for mip, expected in enumerate(pyramid(voxels, factor, mips, method)):
         np.testing.assert_array_equal(read_volume(target, mip), expected)
     assert read_scale(target).voxel_offset == Vec(*offset) + translate
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    size=st.tuples(*[st.integers(8, 40)] * 3),
+    chunk=st.tuples(*[st.sampled_from([5, 6, 8, 12, 16])] * 3),
+    offset=st.tuples(*[st.integers(-30, 30)] * 3),
+    mips=st.integers(1, 3),
+    factor=st.sampled_from([(2, 2, 1), (2, 2, 2), (3, 1, 2)]),
+    method=st.sampled_from(["average", "mode", "min", "stride"]),
+    sparse=st.booleans(),
+    threads=st.integers(1, 3),
+    lost=st.booleans(),
+)
+def test_any_downsampling_in_place_equals_arrays(size, chunk, offset, mips, factor, method, sparse, threads, lost):
+    # given a volume whose chunks are whole cells, or not, and of which the first chunk may be missing
+    assume(all(n > f**mips for f, n in zip(factor, size, strict=True)))
+    voxels = noise((*size, 1)) % 3
+    source = fresh()
+    store = write_volume(source, voxels, chunk_size=chunk, voxel_offset=offset)
+    if lost:
+        first = Bbox(offset, Vec(*offset) + Vec(*chunk).minimum(size))
+        store.delete(f"4_4_40/{first.to_filename()}")
+        voxels[: chunk[0], : chunk[1], : chunk[2]] = 2
+    # when it is downsampled
+    sparse = sparse and method in ("average", "mode")
+    config = {
+        "job": "downsample",
+        "source": {"path": source, "missing": "fill"},
+        "background": 2,
+        "downsample": {"mips": mips, "factor": factor, "method": method, "sparse": sparse},
+        "workers": {"threads": threads},
+    }
+    report = run(config)
+    # then the levels are those of the whole volume
+    assert report.complete
+    expected = voxels
+    for mip in range(1, mips + 1):
+        expected = downsample(expected, Vec(*factor), kernel_for(method, sparse), 2)
+        np.testing.assert_array_equal(read_volume(source, mip), expected)
 
 
 @pytest.mark.parametrize("way", ["copy", "recode", "build"])
