@@ -11,8 +11,8 @@ from cvbatch.metadata import Job
 from cvbatch.planner.plan import Pass, PassLevel, Plan, base_scale
 from cvbatch.planner.route import downsamples_chunks, keeps_voxels, route
 
-# An interpreter with numpy, the codecs and a thread or two, measured.
-PROCESS_BYTES = 40 << 20
+# An interpreter with numpy, the codecs and a thread or two, and the client of a bucket with its connections; measured.
+PROCESS_BYTES, CLIENT_BYTES = 38 << 20, 16 << 20
 # Tasks in a worker's memory.
 MOST_AT_ONCE = 3
 # Bytes of an encoded chunk for a byte of its voxels, as long as nobody has tried.
@@ -72,10 +72,16 @@ def scratch_bytes(job: Job, levels: tuple[PassLevel, ...]) -> int:
     return int(max(read, written) * job.voxel.nbytes * (1 + ENCODED_SHARE[job.voxel.layer_type]))
 
 
+def process_bytes(job: Job) -> int:
+    """What a worker has before its first task."""
+    remote = job.source.location.is_remote or job.destination.is_remote
+    return PROCESS_BYTES + (CLIENT_BYTES if remote else 0)
+
+
 def projected_bytes(job: Job, levels: tuple[PassLevel, ...], extents: Extents, threads: int, tasks_at_once: int) -> int:
     """Resident bytes of a worker that has ``tasks_at_once`` tasks in its memory."""
     of_a_task = slabs_bytes(job, levels, extents, threads) + shard_bytes(job, levels, extents.task)
-    return PROCESS_BYTES + tasks_at_once * of_a_task + threads * scratch_bytes(job, levels)
+    return process_bytes(job) + tasks_at_once * of_a_task + threads * scratch_bytes(job, levels)
 
 
 def blocks_at_once(threads: int) -> int:
@@ -103,4 +109,4 @@ def worker_bytes(plan: Plan, each: Pass, processes: int = 1, shares: Mapping[str
     kept = slabs_bytes(plan.job, each.levels, extents, threads) if keeps_voxels(route(plan.job, each), each) else 0
     of_a_task = kept + shard_bytes(plan.job, each.levels, extents.task, shares)
     at_once = min(tasks_at_once(plan, each), -(-len(each) // processes))
-    return PROCESS_BYTES + at_once * of_a_task + threads * scratch_bytes(plan.job, each.levels)
+    return process_bytes(plan.job) + at_once * of_a_task + threads * scratch_bytes(plan.job, each.levels)
