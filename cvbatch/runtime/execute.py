@@ -125,10 +125,15 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()
         plan = plan if resumed is None else Plan(plan.job, resumed[1])
-        before = tasks_done(plan, state.done())
-        prepare(plan, state)
+        done = state.done()
+        before = tasks_done(plan, done)
+        prepare_destination(plan)
+        state.write_job(plan.job, plan.spec)
+        if resumed is not None:
+            # What failed in earlier runs is tried again.
+            state.clear_failures()
         processes = max(1, min(options.crew.processes, len(plan) - before))
-        options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, state.done()), processes))
+        options.tell(RunStarted(plan.job.id, len(plan), before, voxels_left(plan, done), processes))
         remote = state.location.is_remote or plan.job.destination.is_remote
         around = Surroundings(
             state,
@@ -143,7 +148,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
             hired(plan, processes, nursery) as workers,
             supervising(plan, workers, around, options.crew.processes) as supervisor,
         ):
-            skipped = _run_passes(plan, supervisor, state, options)
+            skipped = _run_passes(plan, supervisor, done, options)
         if plan.job.check is None and (resumed is not None or supervisor.progress.deaths):
             # Whoever was killed in the middle of a file has left it behind.
             open_store(plan.job.destination).sweep()
@@ -171,13 +176,6 @@ def check_room(plan: Plan, processes: int) -> None:
         )
 
 
-def prepare(plan: Plan, state: State) -> None:
-    """Write what is written once, and forget the failures of earlier runs: their tasks are tried again."""
-    prepare_destination(plan)
-    state.write_job(plan.job, plan.spec)
-    state.clear_failures()
-
-
 def voxels_left(plan: Plan, done: dict[int, Ranges]) -> int:
     """Voxels that are still to be read, taking all tasks of a pass for equal."""
     left = 0
@@ -196,9 +194,8 @@ def _lock(plan: Plan, force: bool) -> Iterator[Lock]:
         lock.release()
 
 
-def _run_passes(plan: Plan, supervisor: Supervisor, state: State, options: RunOptions) -> int:
+def _run_passes(plan: Plan, supervisor: Supervisor, done: dict[int, Ranges], options: RunOptions) -> int:
     """Run the passes one after the other; how many tasks were skipped because what they read was not made."""
-    done = state.done()
     not_made: list[Bbox] = []
     all_skipped = 0
     for each in plan.passes:

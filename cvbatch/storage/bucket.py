@@ -197,6 +197,8 @@ class ObjectStore:
         page = self._call("list", prefix, lambda: self._page(prefix, None))
         while page:
             yield from (key for key in (path.removeprefix(self._root) for path in page) if key.startswith(prefix))
+            if len(page) < KEYS_AT_ONCE:
+                return  # The client fills all pages but the last.
             page = self._call("list", prefix, partial(self._page, prefix, page[-1]))
 
     def _page(self, prefix: str, last: str | None) -> Sequence[str]:

@@ -28,16 +28,19 @@ def read_provenance(store: Store) -> dict[str, Any]:
 
 def was_processed(store: Store, job: str) -> bool:
     """Whether there is an entry of a job (``method.job``)."""
-    entries = read_provenance(store)["processing"]
-    methods = [done.get("method") for done in entries if isinstance(done, dict)]
+    return _has_entry(read_provenance(store), job)
+
+
+def _has_entry(document: dict[str, Any], job: str) -> bool:
+    methods = [done.get("method") for done in document["processing"] if isinstance(done, dict)]
     return any(isinstance(method, dict) and method.get("job") == job for method in methods)
 
 
 def add_processing(store: Store, entry: dict[str, Any], source: str) -> bool:
     """Append what was done, once for each job (``entry["method"]["job"]``); whether anything was written."""
-    if was_processed(store, entry["method"]["job"]):
-        return False
     document = read_provenance(store)
+    if _has_entry(document, entry["method"]["job"]):
+        return False
     document["processing"] = [*document["processing"], entry]
     if source not in document["sources"]:
         document["sources"] = [*document["sources"], source]
