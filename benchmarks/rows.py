@@ -627,8 +627,8 @@ ROWS: tuple[Row, ...] = (
         "i",
         "case a from and to S3, 50 ms added to each request",
         "The server of h behind a proxy that lets 50 ms pass before each request. Before each run the source is "
-        "uploaded, untimed. Igneous' connections are closed before its local queue forks: else its processes get each "
-        "other's answers.",
+        "uploaded, untimed. Igneous' connections are closed before its local queue forks. The proxy works in Python on "
+        "the same cores, which is a part of both times.",
         _i,
     ),
     Row(
