@@ -86,7 +86,7 @@ def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...],
     yes, force = said.pop("yes"), said.pop("force")
     output = Output(**said)
     with Nursery() as nursery:
-        # Each import takes as long as a worker needs to begin.
+        # Modules take as long to load as a worker needs to begin: it begins first.
         nursery.begin(1)
         from cvbatch.config import load_config
 
@@ -97,9 +97,9 @@ def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...],
         from cvbatch.runtime.stop import StopFlag
 
         confirm_deletion(loaded, yes, jobs.plan)
-        stop = StopFlag()
+        stop, do = StopFlag(), {"run": jobs.run, "resume": jobs.resume}[job]
         with signals(stop), progress(output) as tell:
-            report = getattr(jobs, job)(loaded, tell, stop, force, nursery)
+            report = do(loaded, tell, stop, force, nursery)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:
         if output.quiet:
