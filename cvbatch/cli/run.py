@@ -82,10 +82,11 @@ def resume(config: str, overrides: tuple[str, ...], **said: bool) -> None:
 
 def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...], said: dict[str, bool]) -> None:
     from cvbatch.process.nursery import Nursery
+    from cvbatch.runtime.stop import StopFlag
 
     yes, force = said.pop("yes"), said.pop("force")
-    output = Output(**said)
-    with Nursery() as nursery:
+    output, stop = Output(**said), StopFlag()
+    with signals(stop), Nursery() as nursery:
         # Modules take as long to load as a worker needs to begin: it begins first.
         nursery.begin(1)
         from cvbatch.config import load_config
@@ -94,11 +95,13 @@ def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...],
         nursery.begin(_early_workers(loaded))
         from cvbatch.api import jobs
         from cvbatch.cli.progress import progress
-        from cvbatch.runtime.stop import StopFlag
+        from cvbatch.errors import InterruptedRun
 
         confirm_deletion(loaded, yes, jobs.plan)
-        stop, do = StopFlag(), {"run": jobs.run, "resume": jobs.resume}[job]
-        with signals(stop), progress(output) as tell:
+        if stop.soon:
+            raise InterruptedRun("interrupted before anything was begun")
+        do = {"run": jobs.run, "resume": jobs.resume}[job]
+        with progress(output) as tell:
             report = do(loaded, tell, stop, force, nursery)
     output.result(report.to_json(), lambda: print_summary(report))
     if not report.complete:

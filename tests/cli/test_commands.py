@@ -186,6 +186,7 @@ def test_ctrl_c_while_workers_begin_leaves_no_process_and_no_traceback(folder):
     _, said = process.communicate(timeout=60)
     # then all of them end, and say so in a line
     assert process.returncode == 130, said
+    assert "interrupted" in said
     assert "Traceback" not in said
     assert psutil.wait_procs(begun, timeout=20)[1] == []
 
