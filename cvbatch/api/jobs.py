@@ -13,11 +13,13 @@ from cvbatch.api.start import (
     resolved_with_state,
     run_options,
 )
+from cvbatch.config.resolve import Resolved
 from cvbatch.errors import InputError, StateError
 from cvbatch.events import Subscriber, ignore
 from cvbatch.metadata import Failure
 from cvbatch.planner import Plan
 from cvbatch.process.nursery import Nursery
+from cvbatch.runtime.execute import RunOptions
 from cvbatch.runtime.passes import planned
 from cvbatch.runtime.report import Report
 from cvbatch.runtime.stop import StopFlag
@@ -47,8 +49,7 @@ def run(
     :class:`~cvbatch.errors.InterruptedRun` when stopped. Failed tasks don't raise: see ``Report.failures``.
     """
     resolved, _ = resolved_with_state(config)
-    options = replace(run_options(resolved, tell, stop), force=force, nursery=nursery or Nursery())
-    return execute_resolved(resolved, options)
+    return _execute(resolved, run_options(resolved, tell, stop), force, nursery)
 
 
 def resume(
@@ -62,11 +63,14 @@ def resume(
 
     Raises :class:`~cvbatch.errors.StateError` where it was not.
     """
-    loading = loaded(config)
-    _, state = resolved_with_state(loading)
+    resolved, state = resolved_with_state(config)
     if state.read_job() is None:
         raise StateError(f"nothing to resume: {state.store.url} has no job.json. Start the job with `cvbatch run`")
-    return run(loading, tell, stop, force, nursery)
+    return _execute(resolved, run_options(resolved, tell, stop), force, nursery)
+
+
+def _execute(resolved: Resolved, options: RunOptions, force: bool, nursery: Nursery | None) -> Report:
+    return execute_resolved(resolved, replace(options, force=force, nursery=nursery or Nursery()))
 
 
 def enqueue(config: AnyConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -86,7 +86,7 @@ def _run(job: Literal["run", "resume"], config: str, overrides: tuple[str, ...],
 
     yes, force = said.pop("yes"), said.pop("force")
     output, stop = Output(**said), StopFlag()
-    with signals(stop), Nursery() as nursery:
+    with signals(stop), closing(Nursery()) as nursery:
         # Modules take as long to load as a worker needs to begin: it begins first.
         nursery.begin(1)
         from cvbatch.config import load_config

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from cvbatch.process.child import PATIENCE_SECONDS, Child
 
 # A name and no import: what a worker needs takes it, and whoever starts it, a quarter of a second to load.
@@ -12,10 +9,7 @@ WORKER = "cvbatch.pipeline.worker"
 
 
 class Nursery:
-    """Worker processes that begin before it is known what they will work on: an interpreter takes its time.
-
-    As a context manager it ends those that nobody took.
-    """
+    """Worker processes that begin before it is known what they will work on: an interpreter takes its time."""
 
     def __init__(self) -> None:
         self._children: list[Child] = []
@@ -36,11 +30,3 @@ class Nursery:
         for child in self._children:
             child.end(PATIENCE_SECONDS)
         self._children = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from cvbatch.errors import MemoryBudgetError, StateError
@@ -120,7 +120,7 @@ def _work(plan: Plan, state: State, options: RunOptions) -> tuple[Plan, int, _Re
     sweep_segments()
     check_room(plan, options.crew.processes)
     hands = max(1, min(options.crew.processes, len(plan)))
-    with options.nursery as nursery, _lock(plan, options.force) as lock:
+    with closing(options.nursery) as nursery, _lock(plan, options.force) as lock:
         nursery.begin(0 if is_inline(plan.job) else hands)
         # Only under the lock it is sure that nobody else cuts the job or does a part of it.
         resumed = state.read_job()

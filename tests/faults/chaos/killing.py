@@ -102,13 +102,7 @@ def kill_locally(scene: Scene, name: str, kills: int, rng: random.Random) -> Kil
     config = scene.config(name, {"url": "local"})
     troupe = _Troupe(scene.folder / name, rng)
     troupe.play("supervisor", ["run", str(config), "--json"])
-    while troupe.killed < kills and not troupe.is_done("supervisor"):
-        troupe.kill_one()
-    output = troupe.finish("supervisor")
-    troupe.end()
-    killings = scene.check(name, output["tasks"]["total"])
-    killings.victims = troupe.victims
-    return killings
+    return _kill(scene, name, troupe, "supervisor", kills)
 
 
 def kill_cluster(scene: Scene, name: str, queue: Mapping[str, Any], kills: int, rng: random.Random) -> Killings:
@@ -120,9 +114,14 @@ def kill_cluster(scene: Scene, name: str, queue: Mapping[str, Any], kills: int, 
     options = ["--processes", "1", "--lease-seconds", "3", "--grace", "5"]
     for number in range(3):
         troupe.play(f"worker {number}", ["work", queue["url"], *endpoint(queue), *options])
-    while troupe.killed < kills and not troupe.is_done("coordinator"):
+    return _kill(scene, name, troupe, "coordinator", kills)
+
+
+def _kill(scene: Scene, name: str, troupe: _Troupe, leader: str, kills: int) -> Killings:
+    """Kill so often, or until the leader is done; what the job came to."""
+    while troupe.killed < kills and not troupe.is_done(leader):
         troupe.kill_one()
-    output = troupe.finish("coordinator")
+    output = troupe.finish(leader)
     troupe.end()
     killings = scene.check(name, output["tasks"]["total"])
     killings.victims = troupe.victims

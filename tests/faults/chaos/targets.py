@@ -7,23 +7,21 @@ comes out of a target that is not a :class:`~cvbatch.errors.CvbatchError` is a d
 from __future__ import annotations
 
 import copy
-import io
 import itertools
 import json
 import tempfile
-import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
+from garbage import sound
 from volumes import labels, noise, write_volume
 
 from cvbatch import load_config
 from cvbatch import plan as plan_of
-from cvbatch.codecs import ARRAY_CODECS, Layout, array_codec, byte_codec, decompress
+from cvbatch.codecs import ARRAY_CODECS, array_codec, byte_codec, decompress
 from cvbatch.codecs.bytes import BYTE_ENCODINGS
 from cvbatch.config.origin import parse_yaml
 from cvbatch.counts import Counts, TaskResult
@@ -324,19 +322,7 @@ def byte_encoding(rng: Random) -> None:
     assert len(out) <= MOST_BYTES
 
 
-@cache
-def encoded(name: str) -> tuple[bytes, Layout]:
-    """A chunk in an array encoding."""
-    if name in ("compressed_segmentation", "compresso", "crackle"):
-        voxels = labels((21, 18, 9), "uint32")[..., np.newaxis]
-    else:
-        voxels = noise((21, 18, 9, 1), "float32" if name in ("fpzip", "kempressed", "zfpc") else "uint8")
-    layout = Layout(voxels.shape, voxels.dtype)
-    if name == "npz":
-        file = io.BytesIO()
-        np.save(file, voxels)
-        return zlib.compress(file.getvalue()), layout
-    return bytes(array_codec(name, {}).encode(voxels)), layout
+encoded = cache(sound)
 
 
 def array_encoding(name: str, rng: Random) -> None:
